@@ -1,0 +1,63 @@
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from ..grids import Chebyshev, Cosine, Fourier, Grid, Sine, Uniform, second_derivative_modes
+from ._grid_field import GridField, make
+
+
+class Eigenbasis(eqx.Module):
+    """The modes in which the Laplacian of a grid is diagonal: Fourier, sines, cosines, or dense modes of nodal axes.
+
+    Fast diagonalisation (Lynch, Rice & Thomas 1964): on `Uniform` and `Chebyshev` axes the one-dimensional second
+    derivative on the unknown nodes is diagonalised once in float64 and applied as a matrix.
+
+    **Raises** `ValueError` if a nodal axis has a `Free` end.
+    """
+
+    grid: Grid
+
+    def __check_init__(self):
+        for axis in self.grid.axes:
+            if isinstance(axis, Uniform | Chebyshev):
+                second_derivative_modes(axis)
+
+    def laplacian(self, real: bool = True) -> np.ndarray:
+        """Eigenvalues of the Laplacian (space axes), float64, of the shape of one channel's modes."""
+        total = np.zeros(())
+        for name, axis, stored in zip(self.grid.names, self.grid.axes, self.grid.coefficient_axes(real), strict=True):
+            if isinstance(axis, Uniform | Chebyshev):
+                values = second_derivative_modes(axis)[2]
+            else:
+                values = -((stored.modes * (2 if isinstance(axis, Fourier) else 1) * np.pi / axis.length) ** 2)
+            total = np.add.outer(total, values if name != "t" else 0 * values)
+        return total
+
+    def forward(self, field: GridField) -> Array:
+        """Field to modal coefficients `(channels, *modes)`."""
+        c = field.coefficients
+        first = c.ndim - len(self.grid.axes)
+        for i, axis in enumerate(self.grid.axes):
+            if isinstance(axis, Uniform | Chebyshev):
+                c = axis.backward(c, first + i)
+                c = _apply(second_derivative_modes(axis)[0], c, first + i)
+        return c
+
+    def backward(self, modal: Array, real: bool = True) -> GridField:
+        """Modal coefficients to a field that satisfies the homogeneous conditions."""
+        first = modal.ndim - len(self.grid.axes)
+        for i, axis in enumerate(self.grid.axes):
+            if isinstance(axis, Uniform | Chebyshev):
+                modal = axis.forward(_apply(second_derivative_modes(axis)[1], modal, first + i), first + i)
+        return make(modal, self.grid, "coefficients", real)
+
+
+def is_modal(grid: Grid) -> bool:
+    """Whether the coefficients of the grid are themselves the Laplacian's modes."""
+    return all(isinstance(axis, Fourier | Sine | Cosine) for axis in grid.axes)
+
+
+def _apply(matrix: np.ndarray, array: Array, axis: int) -> Array:
+    out = jnp.tensordot(array, jnp.asarray(matrix, array.dtype), axes=((axis,), (1,)), precision="highest")
+    return jnp.moveaxis(out, -1, axis)

@@ -1,0 +1,219 @@
+from typing import Self
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from ._axis import AbstractAxis, along
+from ._fourier import Fourier, HalfFourier
+from ._trigonometric import Cosine, Sine
+
+
+class Grid(eqx.Module):
+    """Tensor grid of named axes: `Grid(x=Fourier(64), y=Sine(33))`. An axis named `"t"` is time.
+
+    Fields on it have values of shape `(channels, *grid.shape)`, axes in the order of the arguments. `ndim` counts space
+    axes only.
+
+    **Raises** `TypeError` if an argument is not an axis, `ValueError` if there is none.
+    """
+
+    names: tuple[str, ...] = eqx.field(static=True)
+    axes: tuple[AbstractAxis, ...]
+
+    def __init__(self, **axes: AbstractAxis):
+        if not axes:
+            raise ValueError("a grid needs at least one axis; write Grid(x=Fourier(64)).")
+        for name, axis in axes.items():
+            if not isinstance(axis, AbstractAxis):
+                raise TypeError(f"axis {name!r} must be an axis object, got {type(axis).__name__}; write {name}=Fourier(64).")
+        self.names = tuple(axes)
+        self.axes = tuple(axes.values())
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of nodes of each axis."""
+        return tuple(axis.n for axis in self.axes)
+
+    @property
+    def space_names(self) -> tuple[str, ...]:
+        """Names of the axes other than time."""
+        return tuple(name for name in self.names if name != "t")
+
+    @property
+    def ndim(self) -> int:
+        """Number of space axes."""
+        return len(self.space_names)
+
+    def index(self, name: str) -> int:
+        """Position of an axis. **Raises** `ValueError` naming the axes there are."""
+        if name not in self.names:
+            raise ValueError(f"no axis {name!r} on this grid; its axes are {', '.join(map(repr, self.names))}.")
+        return self.names.index(name)
+
+    def axis(self, name: str) -> AbstractAxis:
+        """The axis of that name."""
+        return self.axes[self.index(name)]
+
+    def replace(self, **axes: AbstractAxis) -> Self:
+        """The grid with some axes exchanged."""
+        for name in axes:
+            self.index(name)
+        return type(self)(**{**dict(zip(self.names, self.axes, strict=True)), **axes})
+
+    def with_axes(self, axes) -> Self:
+        """The same names with other axes."""
+        return type(self)(**dict(zip(self.names, axes, strict=True)))
+
+    def with_shape(self, shape: tuple[int, ...]) -> Self:
+        """The same axes with other numbers of nodes."""
+        return self.with_axes(axis.with_size(n) for axis, n in zip(self.axes, shape, strict=True))
+
+    def refined(self, factor: int = 2) -> Self:
+        """The nested grid with `factor` intervals for each of this one's."""
+        return self.with_axes(axis.refined(factor) for axis in self.axes)
+
+    def mesh(self) -> np.ndarray:
+        """Coordinates of the nodes, float64, shape `(number of axes, *shape)`."""
+        return np.stack(np.meshgrid(*(axis.points for axis in self.axes), indexing="ij"))
+
+    def weights(self) -> np.ndarray:
+        """Product quadrature weights, float64, shape `shape`: `sum(weights * u)` is the integral of `u`."""
+        out = np.ones(())
+        for axis in self.axes:
+            out = np.multiply.outer(out, axis.weights)
+        return out
+
+    @property
+    def volume(self) -> float:
+        """Product of the lengths."""
+        return float(np.prod([axis.length for axis in self.axes]))
+
+    @property
+    def dealiases(self) -> bool:
+        """Whether products are evaluated with padding or truncation."""
+        return any(axis.dealias != 1 for axis in self.axes)
+
+    def with_dealias(self, factor: float) -> Self:
+        """The grid whose spectral axes carry this dealiasing factor."""
+        return self.with_axes(_with_dealias(axis, float(factor)) for axis in self.axes)
+
+    def flipped(self, names: tuple[str, ...]) -> Self:
+        """The grid with sine and cosine exchanged on the named axes."""
+        return self.replace(**{name: self.axis(name).twin for name in names}) if names else self
+
+    def parity_flips(self, other: "Grid") -> tuple[str, ...]:
+        """Names of the axes that are sine here and cosine there, or the reverse."""
+        pairs = zip(self.names, self.axes, other.axes, strict=True)
+        return tuple(name for name, a, b in pairs if isinstance(a, Sine | Cosine) and type(a) is not type(b))
+
+    def same_nodes(self, other: "Grid") -> bool:
+        """Whether both grids have the same names, kinds (up to sine/cosine), sizes and intervals."""
+        return self.names == other.names and all(map(_same_nodes, self.axes, other.axes))
+
+    def as_coefficient(self) -> Self:
+        """The grid on which coefficients that multiply fields of this grid live."""
+        return self.with_axes(axis.as_coefficient for axis in self.axes)
+
+    # Transforms. A real field is stored with half the spectrum along its last Fourier axis.
+
+    def coefficient_axes(self, real: bool = True) -> tuple[AbstractAxis, ...]:
+        """The axes as the coefficients see them."""
+        last = max((i for i, axis in enumerate(self.axes) if isinstance(axis, Fourier)), default=None)
+        if not real or last is None:
+            return self.axes
+        a = self.axes[last]
+        half = HalfFourier(a.n, a.length, a.start, a.dealias)
+        return self.axes[:last] + (half,) + self.axes[last + 1 :]
+
+    def coefficient_shape(self, real: bool = True) -> tuple[int, ...]:
+        """Shape of one channel's coefficients."""
+        return tuple(len(axis.modes) for axis in self.coefficient_axes(real))
+
+    def modes(self, real: bool = True) -> tuple[np.ndarray, ...]:
+        """Integer mode numbers along each axis of the coefficients."""
+        return tuple(axis.modes for axis in self.coefficient_axes(real))
+
+    def forward(self, values: Array) -> Array:
+        """Values `(..., *shape)` to coefficients; forward-normalised, hence independent of the resolution."""
+        real, first = not jnp.iscomplexobj(values), values.ndim - len(self.axes)
+        for i, axis in enumerate(self.axes):
+            if axis.is_spectral and not isinstance(axis, Fourier):
+                values = axis.forward(values, first + i)
+        dims = self._fourier_dims(first)
+        if not dims:
+            return values
+        return (jnp.fft.rfftn if real else jnp.fft.fftn)(values, axes=dims, norm="forward")
+
+    def backward(self, coefficients: Array, real: bool = True) -> Array:
+        """Coefficients `(..., *coefficient_shape)` to values at the nodes."""
+        first = coefficients.ndim - len(self.axes)
+        dims = self._fourier_dims(first)
+        if dims:
+            sizes = tuple(self.axes[i - first].n for i in dims)
+            inverse = jnp.fft.irfftn if real else jnp.fft.ifftn
+            coefficients = inverse(coefficients, s=sizes, axes=dims, norm="forward")
+        for i, axis in enumerate(self.axes):
+            if axis.is_spectral and not isinstance(axis, Fourier):
+                coefficients = axis.backward(coefficients, first + i)
+        return coefficients
+
+    def resize(self, coefficients: Array, shape: tuple[int, ...], real: bool = True) -> Array:
+        """Coefficients on the same axes with `shape` nodes."""
+        first = coefficients.ndim - len(self.axes)
+        for i, (axis, n) in enumerate(zip(self.coefficient_axes(real), shape, strict=True)):
+            if n != axis.n:
+                coefficients = axis.resize(coefficients, first + i, n)
+        return coefficients
+
+    def _fourier_dims(self, first: int) -> tuple[int, ...]:
+        return tuple(first + i for i, axis in enumerate(self.axes) if isinstance(axis, Fourier))
+
+    # Products. Quadratic terms are evaluated on the product nodes: more nodes (dealias > 1) or fewer modes (dealias < 1).
+
+    def product_grid(self) -> Self:
+        """The grid on whose nodes products are evaluated."""
+        return self.with_shape(tuple(axis.product_size for axis in self.axes))
+
+    def to_product(self, coefficients: Array, real: bool = True) -> Array:
+        """Values on the product nodes."""
+        fine = self.product_grid()
+        return fine.backward(self.resize(self._low_pass(coefficients, real), fine.shape, real), real)
+
+    def from_product(self, values: Array) -> Array:
+        """Coefficients on this grid of values on the product nodes."""
+        real, fine = not jnp.iscomplexobj(values), self.product_grid()
+        return self._low_pass(fine.resize(fine.forward(values), self.shape, real), real)
+
+    def _low_pass(self, coefficients: Array, real: bool) -> Array:
+        first = coefficients.ndim - len(self.axes)
+        for i, axis in enumerate(self.coefficient_axes(real)):
+            if axis.dealias < 1:
+                coefficients = axis.low_pass(coefficients, first + i, axis.dealias)
+        return coefficients
+
+    def broadcast(self, vector: np.ndarray, name: str) -> np.ndarray:
+        """Reshape a vector along one axis so that it broadcasts against `(*shape)`."""
+        return along(vector, self.index(name), len(self.axes))
+
+    def __repr__(self) -> str:
+        return f"Grid({', '.join(f'{name}={_short(axis)}' for name, axis in zip(self.names, self.axes, strict=True))})"
+
+
+def _short(axis: AbstractAxis) -> str:
+    return f"{type(axis).__name__}({axis.n}, length={axis.length:g}, start={axis.start:g})"
+
+
+def _with_dealias(axis: AbstractAxis, factor: float) -> AbstractAxis:
+    if not axis.is_spectral:
+        return axis
+    fields = {name: getattr(axis, name) for name in axis.__dataclass_fields__}
+    return type(axis)(**{**fields, "dealias": factor})
+
+
+def _same_nodes(a: AbstractAxis, b: AbstractAxis) -> bool:
+    trigonometric = isinstance(a, Sine | Cosine) and isinstance(b, Sine | Cosine)
+    if trigonometric and a.centred != b.centred:
+        return False
+    return (trigonometric or type(a) is type(b)) and (a.n, a.length, a.start) == (b.n, b.length, b.start)
