@@ -19,37 +19,41 @@ class Eigenbasis(eqx.Module):
     grid: Grid
 
     def __check_init__(self):
-        for axis in self.grid.axes:
-            if isinstance(axis, Uniform | Chebyshev):
-                second_derivative_modes(axis)
+        for i in self._dense():
+            second_derivative_modes(self.grid.axes[i])
+
+    def _dense(self) -> list[int]:
+        pairs = enumerate(zip(self.grid.names, self.grid.axes, strict=True))
+        return [i for i, (name, axis) in pairs if name != "t" and isinstance(axis, Uniform | Chebyshev)]
 
     def laplacian(self, real: bool = True) -> np.ndarray:
         """Eigenvalues of the Laplacian (space axes), float64, of the shape of one channel's modes."""
-        total = np.zeros(())
-        for name, axis, stored in zip(self.grid.names, self.grid.axes, self.grid.coefficient_axes(real), strict=True):
-            if isinstance(axis, Uniform | Chebyshev):
+        total, dense = np.zeros(()), self._dense()
+        for i, (axis, stored) in enumerate(zip(self.grid.axes, self.grid.coefficient_axes(real), strict=True)):
+            if self.grid.names[i] == "t":
+                values = np.zeros(len(stored.modes))
+            elif i in dense:
                 values = second_derivative_modes(axis)[2]
             else:
                 values = -((stored.modes * (2 if isinstance(axis, Fourier) else 1) * np.pi / axis.length) ** 2)
-            total = np.add.outer(total, values if name != "t" else 0 * values)
+            total = np.add.outer(total, values)
         return total
 
     def forward(self, field: GridField) -> Array:
         """Field to modal coefficients `(channels, *modes)`."""
         c = field.coefficients
         first = c.ndim - len(self.grid.axes)
-        for i, axis in enumerate(self.grid.axes):
-            if isinstance(axis, Uniform | Chebyshev):
-                c = axis.backward(c, first + i)
-                c = _apply(second_derivative_modes(axis)[0], c, first + i)
+        for i in self._dense():
+            axis = self.grid.axes[i]
+            c = _apply(second_derivative_modes(axis)[0], axis.backward(c, first + i), first + i)
         return c
 
     def backward(self, modal: Array, real: bool = True) -> GridField:
         """Modal coefficients to a field that satisfies the homogeneous conditions."""
         first = modal.ndim - len(self.grid.axes)
-        for i, axis in enumerate(self.grid.axes):
-            if isinstance(axis, Uniform | Chebyshev):
-                modal = axis.forward(_apply(second_derivative_modes(axis)[1], modal, first + i), first + i)
+        for i in self._dense():
+            axis = self.grid.axes[i]
+            modal = axis.forward(_apply(second_derivative_modes(axis)[1], modal, first + i), first + i)
         return make(modal, self.grid, "coefficients", real)
 
 

@@ -165,11 +165,14 @@ class GridField(AbstractField):
         a = coefficient
         if isinstance(a, FunctionField):
             a = sample(a, self.grid.as_coefficient(), self.dtype)
+        elif isinstance(a, GridField):
+            # Coefficients are even across the ends, whatever grid they were stored on.
+            check_nodes(self.grid, a.grid)
+            a = a.on(self.grid.as_coefficient())
         axis = self.grid.axis(name)
         if not isinstance(axis, Uniform):
             return (a * self.derivative(name)).derivative(name)
         if isinstance(a, GridField):
-            check_nodes(self.grid, a.grid)
             a = a.values
         values = self.values
         a = jnp.broadcast_to(_scalar(a, self.dtype), values.shape)
@@ -232,11 +235,7 @@ class GridField(AbstractField):
         return make(self.values + other.values, grid, VALUES, real)
 
     def _add_scalar(self, other) -> Self:
-        if any(isinstance(axis, Sine) for axis in self.grid.axes) or self._flips:
-            raise ValueError(
-                f"a constant is not odd across the ends of the sine axes of {self.grid}, so it cannot be added to this field; "
-                "use Cosine axes, or a source GridField whose values you accept to vanish at the ends."
-            )
+        # On a sine axis the constant is added at the inner nodes (as a source that is odd across the ends).
         kind = self._kind if self._kind != COEFFICIENTS else VALUES
         data = self.values if kind == VALUES else self.data
         other = _scalar(other, data.dtype)
