@@ -1,7 +1,7 @@
-import jax.numpy as jnp
 import numpy as np
 
 from ..fields import AbstractExpressionField, Eigenbasis, GridField, expression, stack
+from ..grids import scale
 
 
 
@@ -31,8 +31,7 @@ def inverse_laplacian(f):
     eigenvalues = basis.laplacian(f.is_real)
     singular = np.abs(eigenvalues) <= 1e-12 * np.abs(eigenvalues).max()
     inverse = np.where(singular, 0.0, 1 / np.where(singular, 1.0, eigenvalues))
-    modal = basis.forward(f)
-    return basis.backward(modal * jnp.asarray(inverse, modal.real.dtype)[None], f.is_real)
+    return basis.backward(scale(basis.forward(f), inverse[None]), f.is_real)
 
 
 def _space_axes(f: AbstractExpressionField) -> list[int]:

@@ -2,7 +2,6 @@
 
 from . import _expression as expression
 from ._eigenbasis import Eigenbasis as Eigenbasis
-from ._eigenbasis import is_modal as is_modal
 from ._expression_field import AbstractExpressionField as AbstractExpressionField
 from ._field import AbstractField as AbstractField
 from ._function_field import FunctionField as FunctionField

@@ -1,9 +1,10 @@
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ..grids import Chebyshev, Cosine, Fourier, Grid, Sine, Uniform, second_derivative_modes
+from ..grids import Chebyshev, Fourier, Grid, Sine, Uniform, second_derivative_modes
 from ._grid_field import GridField, make
 
 
@@ -39,6 +40,29 @@ class Eigenbasis(eqx.Module):
             total = np.add.outer(total, values)
         return total
 
+    def shape(self, real: bool = True) -> tuple[int, ...]:
+        """Shape of one channel's modes."""
+        dense, axes = self._dense(), self.grid.coefficient_axes(real)
+        return tuple(len(second_derivative_modes(a)[2]) if i in dense else len(a.modes) for i, a in enumerate(axes))
+
+    def active(self, real: bool = True) -> np.ndarray:
+        """Which stored modes are functions on the grid: closed sine axes keep two entries that are always zero."""
+        out = np.ones((), bool)
+        for axis, n in zip(self.grid.axes, self.shape(real), strict=True):
+            used = np.ones(n, bool)
+            if isinstance(axis, Sine) and not axis.centred:
+                used[[0, -1]] = False
+            out = np.multiply.outer(out, used)
+        return out
+
+    def dtype(self, real: bool = True):
+        """Dtype of the modes for fields of the default precision."""
+        return jax.eval_shape(self.grid.forward, jax.ShapeDtypeStruct(self.grid.shape, float if real else complex)).dtype
+
+    def from_values(self, values: Array) -> Array:
+        """Modes of node values `(channels, *shape)`."""
+        return self.forward(GridField(values, self.grid))
+
     def forward(self, field: GridField) -> Array:
         """Field to modal coefficients `(channels, *modes)`."""
         c = field.coefficients
@@ -55,11 +79,6 @@ class Eigenbasis(eqx.Module):
             axis = self.grid.axes[i]
             modal = axis.forward(_apply(second_derivative_modes(axis)[1], modal, first + i), first + i)
         return make(modal, self.grid, "coefficients", real)
-
-
-def is_modal(grid: Grid) -> bool:
-    """Whether the coefficients of the grid are themselves the Laplacian's modes."""
-    return all(isinstance(axis, Fourier | Sine | Cosine) for axis in grid.axes)
 
 
 def _apply(matrix: np.ndarray, array: Array, axis: int) -> Array:

@@ -185,25 +185,43 @@ class Channel(AbstractExpression):
 
     def partial(self, of):
         inner = of(self.a)
-        return None if inner is None else Channel(inner, self.index)
+        return None if inner is None else channel(inner, self.index)
 
 
 class Stack(AbstractExpression):
-    """Channels joined."""
+    """Channels joined: `sizes[i]` of them from each part; a part that is `None` is zero."""
 
-    parts: tuple[AbstractExpression, ...]
+    parts: tuple[AbstractExpression | None, ...]
+    sizes: tuple[int, ...] = eqx.field(static=True)
 
     def children(self):
-        return self.parts
+        return tuple(part for part in self.parts if part is not None)
 
-    def evaluate(self, *parts):
-        return jnp.concatenate(parts) if isinstance(parts[0], jax.Array) else parts[0].join(parts[1:])
+    def evaluate(self, *values):
+        rest = iter(values)
+        full = [None if part is None else next(rest) for part in self.parts]
+        fields = [v for v in full if v is not None and not isinstance(v, jax.Array)]
+        if not fields:
+            dtype = next(v.dtype for v in full if v is not None)
+            pairs = zip(full, self.sizes, strict=True)
+            return jnp.concatenate([jnp.broadcast_to(jnp.zeros((), dtype) if v is None else v, (n,)) for v, n in pairs])
+        zero = 0.0 * fields[0]
+        whole = [zero if v is None else (zero + v if isinstance(v, jax.Array) else v) for v in full]
+        return whole[0].join(whole[1:])
 
     def partial(self, of):
-        inner = [of(part) for part in self.parts]
-        if all(part is None for part in inner):
-            return None
-        return Stack(tuple(Product(Constant(jnp.zeros(())), p) if i is None else i for i, p in zip(inner, self.parts, strict=True)))
+        inner = tuple(None if part is None else of(part) for part in self.parts)
+        return None if all(part is None for part in inner) else Stack(inner, self.sizes)
+
+
+def channel(node: AbstractExpression, index: int) -> AbstractExpression | None:
+    """One channel, looked up in the part of a stack that holds it."""
+    if isinstance(node, Stack):
+        for part, size in zip(node.parts, node.sizes, strict=True):
+            if index < size:
+                return part if size == 1 or part is None else Channel(part, index)
+            index -= size
+    return Channel(node, index)
 
 
 def add(a: AbstractExpression | None, b: AbstractExpression | None) -> AbstractExpression | None:

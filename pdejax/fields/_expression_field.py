@@ -5,7 +5,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from ..grids import arithmetic_mean
-from ._expression import AbstractExpression, Channel, Constant, Power, Product, Stack, Sum, Unary, differentiate
+from ._expression import AbstractExpression, Constant, Power, Product, Stack, Sum, Unary, channel, differentiate
 from ._field import AbstractField
 
 
@@ -40,13 +40,13 @@ class AbstractExpressionField(AbstractField):
         parts = [self.operand(other) for other in others]
         if any(part is None for part in parts):
             raise TypeError("a function joins with functions; write stack([u, v]) to sample functions beside a grid field.")
-        return self.rebuilt(Stack((self.expression, *parts)))
+        return self.rebuilt(Stack((self.expression, *parts), (self.channels, *(other.channels for other in others))))
 
     def __getitem__(self, index: int) -> Self:
         channels = self.channels
         if not -channels <= index < channels:
             raise IndexError(f"channel {index} asked of a field with {channels} channels; write u[0] .. u[{channels - 1}].")
-        return self if channels == 1 else self.rebuilt(Channel(self.expression, index % channels))
+        return self if channels == 1 else self._or_zero(channel(self.expression, index % channels))
 
     def __add__(self, other) -> Self:
         return self._combine(other, Sum)

@@ -113,6 +113,11 @@ class GridField(AbstractField):
         """Another field on the same grid, by its coefficients."""
         return type(self).from_coefficients(coefficients, self.grid, self._real)
 
+    def with_grid(self, grid: Grid) -> Self:
+        """The same data on a grid that differs only in how products are dealiased, or in boundary values."""
+        base = self.as_coefficients() if self._kind == PRODUCT else self
+        return make(base.data, grid, base._kind, base._real, base._flips)
+
     def on(self, grid: Grid) -> Self:
         """The same node values read on another grid with the same nodes (sine/cosine, other boundary conditions).
 

@@ -3,7 +3,7 @@ from typing import Self
 import equinox as eqx
 import jax.numpy as jnp
 
-from ._expression import AbstractExpression, Given, Leaf, Stack, add, differentiate, evaluate, leaves, variation
+from ._expression import AbstractExpression, Channel, Given, Leaf, Stack, add, differentiate, evaluate, leaves, variation
 from ._expression_field import AbstractExpressionField
 from ._field import AbstractField
 
@@ -17,19 +17,16 @@ class SymbolicField(AbstractExpressionField):
     expression: AbstractExpression
     coordinates: tuple[str, ...] = eqx.field(static=True)
     unknowns: tuple[Leaf, ...]
-    _channels: int = eqx.field(static=True)
 
     def __init__(self, coordinates: tuple[str, ...], channels: int):
         zero = (0,) * len(coordinates)
         self.unknowns = tuple(Leaf(_Unknown(i), zero) for i in range(channels))
-        self.expression = self.unknowns[0] if channels == 1 else Stack(self.unknowns)
+        self.expression = self.unknowns[0] if channels == 1 else Stack(self.unknowns, (1,) * channels)
         self.coordinates = tuple(coordinates)
-        self._channels = channels
 
     @property
     def channels(self) -> int:
-        count = evaluate(self.expression, lambda leaf: _Count(1), lambda number: _Count(1), lambda field: _Count(field.channels))
-        return count.n
+        return _count(self.expression)
 
     def coordinate(self, name: str) -> Self:
         raise ValueError("write the coordinate as a FunctionField in an energy: FunctionField.from_function(lambda x: x, ('x',)).")
@@ -38,7 +35,6 @@ class SymbolicField(AbstractExpressionField):
         field = object.__new__(type(self))
         for name, value in (("expression", expression), ("coordinates", self.coordinates), ("unknowns", self.unknowns)):
             object.__setattr__(field, name, value)
-        object.__setattr__(field, "_channels", self._channels)
         return field
 
     def operand(self, other) -> AbstractExpression | None:
@@ -54,25 +50,15 @@ class _Unknown(eqx.Module):
         raise TypeError("a symbolic field has no values.")
 
 
-class _Count:
-    """Stands for a value when only the number of channels is asked for."""
-
-    def __init__(self, n: int):
-        self.n = n
-
-    def __add__(self, other):
-        return _Count(max(self.n, other.n))
-
-    __mul__ = __add__
-
-    def map(self, fn, parity=None):
-        return self
-
-    def __getitem__(self, index):
-        return _Count(1)
-
-    def join(self, others):
-        return _Count(self.n + sum(other.n for other in others))
+def _count(node: AbstractExpression) -> int:
+    match node:
+        case Stack():
+            return sum(node.sizes)
+        case Channel():
+            return 1
+        case Given():
+            return node.field.channels
+    return max((_count(child) for child in node.children()), default=1)
 
 
 def euler_lagrange(integrand: SymbolicField, u: AbstractField) -> AbstractField:

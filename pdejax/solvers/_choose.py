@@ -1,0 +1,79 @@
+"""The default method, chosen by what the equation is."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..fields import GridField
+from ._fast_transform import FastTransform
+from ._krylov import GMRES, ConjugateGradient
+from ._method import AbstractMethod
+from ._newton import Newton
+from ._problem import EvolutionProblem, SteadyProblem
+from ._steady import Unknowns, unknowns
+from ._symbol import NotDiagonal, in_float64, is_traced, read_symbol
+
+_KNOWN: dict = {}
+
+
+def choose(problem: EvolutionProblem | SteadyProblem) -> tuple[AbstractMethod, str]:
+    """A method for a steady problem and the reason for it.
+
+    The equation is applied to random fields once per structure (kinds and shapes; traced coefficients are replaced by
+    random positive ones) to see whether it is linear, diagonal in the grid's modes and self-adjoint.
+
+    **Raises** `ValueError` for an evolution problem, which needs a time step.
+    """
+    if isinstance(problem, EvolutionProblem):
+        raise ValueError("an evolution problem needs a step size; write solve(problem, solvers.ETDRK4(dt=1e-3)).")
+    leaves, structure = jax.tree.flatten(problem)
+    key = (structure, tuple((x.shape, str(x.dtype)) if eqx.is_array(x) else x for x in leaves))
+    if key not in _KNOWN:
+        _KNOWN[key] = _inspect(problem)
+    return _KNOWN[key]
+
+
+def _inspect(problem: SteadyProblem) -> tuple[AbstractMethod, str]:
+    generator = np.random.default_rng(0)
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        stand_in = jax.tree.map(lambda x: _number(x, generator), problem)
+        system = unknowns(stand_in)
+        a, b = (jnp.asarray(_smooth(generator, system)) for _ in range(2))
+        zero, fa, fb, fab = (np.asarray(_residual(system, w)) for w in (system.guess(), a, b, a + b))
+        size = max(np.abs(fa - zero).max(), np.abs(fb - zero).max(), 1e-300)
+        if np.abs(fa + fb - fab - zero).max() > 1e-8 * size:
+            return Newton(), "the equation is nonlinear"
+        try:
+            from ..fields import Eigenbasis
+            from ._fast_transform import _jacobian
+
+            read_symbol(stand_in, _jacobian, Eigenbasis(stand_in.grid), stand_in.channels, True)
+            return FastTransform(), "the operator is diagonal in the grid's modes"
+        except NotDiagonal:
+            pass
+        aa, ab = (fa - zero), (fb - zero)
+        left, right = float(np.sum(aa * np.asarray(b))), float(np.sum(ab * np.asarray(a)))
+        scale = float(np.linalg.norm(aa) * np.linalg.norm(b))
+        if abs(left - right) > 1e-8 * scale:
+            return GMRES(), "the operator is not self-adjoint"
+        if min(np.sum(aa * np.asarray(a)), np.sum(ab * np.asarray(b))) <= 0:
+            return GMRES(), "the operator is not positive definite"
+        return ConjugateGradient(), "the operator is self-adjoint with variable coefficients"
+
+
+@eqx.filter_jit
+def _residual(system: Unknowns, w):
+    return system.residual(w)
+
+
+def _number(x, generator: np.random.Generator):
+    if not eqx.is_inexact_array(x):
+        return x
+    if isinstance(x, jax.core.Tracer):
+        return jnp.asarray(generator.uniform(0.5, 1.5, jnp.shape(x)))
+    return in_float64(x)
+
+
+def _smooth(generator: np.random.Generator, system: Unknowns) -> np.ndarray:
+    return np.asarray(system.field(jnp.asarray(generator.standard_normal(system.shape))).as_coefficients().values) * 1.0

@@ -1,0 +1,104 @@
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+
+from ..fields import GridField
+from ._fast_transform import check_steady, relative_residual
+from ._method import AbstractMethod, Options
+from ._problem import SteadyProblem
+from ._solution import RESULTS, Solution, Stats
+from ._steady import Unknowns, unknowns
+from .linear import PCG
+
+
+class ConjugateGradient(AbstractMethod):
+    """Matrix-free conjugate gradients, preconditioned by the fast inverse of the Laplacian on the same grid.
+
+    For linear self-adjoint positive definite equations with variable coefficients; the number of iterations depends on the
+    contrast of the coefficients, not on the grid (Concus & Golub 1973). Under `vmap` all lanes run until the slowest has
+    converged.
+
+    **Arguments:** `rtol`: reduction of the residual's 2-norm (default: `1e-8` in float64, `1e-5` in float32); `atol`.
+
+    **Raises** `TypeError` for an evolution problem.
+    """
+
+    rtol: float | None = eqx.field(static=True, default=None)
+    atol: float = eqx.field(static=True, default=0.0)
+
+    def prepare(self, problem: SteadyProblem, options: Options) -> None:
+        check_steady("ConjugateGradient", problem)
+
+    def run(self, problem: SteadyProblem, prepared: None, options: Options) -> Solution:
+        system = unknowns(problem)
+        rtol = default_rtol(self.rtol, system.dtype)
+        solver = PCG(rtol, self.atol, options.max_steps, system.preconditioner())
+        return solve_linear(system, solver, rtol, self.atol, "ConjugateGradient", lx.positive_semidefinite_tag)
+
+
+class GMRES(AbstractMethod):
+    """Restarted generalised minimal residuals (lineax), preconditioned by the fast inverse of the Laplacian.
+
+    Saad & Schultz 1986. For linear equations that are not self-adjoint or not definite.
+
+    **Arguments:** `rtol`, `atol` as for `ConjugateGradient`; `restart`: vectors kept.
+
+    **Raises** `TypeError` for an evolution problem.
+    """
+
+    rtol: float | None = eqx.field(static=True, default=None)
+    atol: float = eqx.field(static=True, default=0.0)
+    restart: int = eqx.field(static=True, default=40)
+
+    def prepare(self, problem: SteadyProblem, options: Options) -> None:
+        check_steady("GMRES", problem)
+
+    def run(self, problem: SteadyProblem, prepared: None, options: Options) -> Solution:
+        system = unknowns(problem)
+        rtol = default_rtol(self.rtol, system.dtype)
+        # lineax stops on an elementwise scale and on the step as well; ask for a little more and measure the residual ourselves.
+        solver = lx.GMRES(rtol=rtol, atol=rtol, norm=_two_norm, restart=self.restart, max_steps=options.max_steps)
+        return solve_linear(system, solver, rtol, self.atol, "GMRES", (), {"preconditioner": system.preconditioner()})
+
+
+def solve_linear(system: Unknowns, solver, rtol: float, atol: float, name: str, tags, options: dict[str, Any] | None = None) -> Solution:
+    """Solve `F(w) = 0` for linear `F` through lineax, which brings the implicit derivative, and measure what came out."""
+    start = system.residual(system.guess())
+    _, product = jax.linearize(system.residual, system.guess())
+    operator = lx.FunctionLinearOperator(product, system.structure(), tags)
+    out = lx.linear_solve(operator, -start, solver, options=options, throw=False)
+    value = system.field(out.value)
+    error = relative_residual(system, out.value)
+    size = jnp.linalg.norm(start.ravel())
+    # Twice the tolerance: the residual is recomputed, the recursive one that stopped the iteration differs by rounding.
+    met = error * size <= jnp.asarray(2 * rtol, error.dtype) * size + jnp.asarray(atol, error.dtype)
+    failed = RESULTS.where(out.result == lx.RESULTS.successful, RESULTS.max_steps_reached, RESULTS.promote(optx_result(out.result)))
+    if "indefinite" in out.stats:
+        failed = RESULTS.where(out.stats["indefinite"], RESULTS.indefinite, failed)
+    result = RESULTS.where(met, RESULTS.successful, failed)
+    stats = Stats({"num_steps": jnp.asarray(out.stats["num_steps"])}, (("method", name), ("preconditioner", "inverse Laplacian")))
+    return Solution(GridField(value.values, value.grid), None, result, stats, error, None)
+
+
+def optx_result(result):
+    """A lineax code as it is: ours descend from it."""
+    return result
+
+
+def default_rtol(rtol: float | None, dtype) -> float:
+    """The tolerance asked for, or one within reach of the dtype.
+
+    **Raises** `ValueError` if a tolerance is not positive.
+    """
+    if rtol is None:
+        return 1e-8 if dtype == jnp.float64 else 1e-5
+    if not rtol > 0:
+        raise ValueError(f"a relative tolerance must be positive, got rtol={rtol:g}; write rtol=1e-6.")
+    return rtol
+
+
+def _two_norm(x) -> Any:
+    return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(x)))

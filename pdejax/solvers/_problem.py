@@ -1,0 +1,84 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..equations import AbstractEvolution, AbstractSteady, AbstractVariational
+from ..fields import GridField
+from ..grids import Dirichlet, Grid
+
+
+class EvolutionProblem(eqx.Module):
+    """An evolution equation with an initial field `u0` at `t0`, to be followed until `t1`.
+
+    **Raises** `ValueError` for `t1 <= t0`, a space-time initial field or non-finite initial values; `TypeError` for other
+    equations.
+    """
+
+    equation: AbstractEvolution
+    u0: GridField
+    t0: float = eqx.field(static=True, converter=float, default=0.0)
+    t1: float = eqx.field(static=True, converter=float, default=1.0)
+
+    def __check_init__(self):
+        if not isinstance(self.equation, AbstractEvolution):
+            raise TypeError(
+                f"EvolutionProblem takes an AbstractEvolution equation, got {type(self.equation).__name__}; "
+                "write SteadyProblem(equation, grid) for an equation without time."
+            )
+        if not isinstance(self.u0, GridField):
+            raise TypeError(f"u0 must be a GridField, got {type(self.u0).__name__}; write GridField.from_function(fn, grid).")
+        if "t" in self.u0.names:
+            raise ValueError(f"the initial field lives in space only, got axes {self.u0.names}; drop the axis 't'.")
+        if not self.t1 > self.t0:
+            raise ValueError(f"the final time must lie after the initial one, got t0={self.t0:g}, t1={self.t1:g}; exchange them.")
+        check_finite("u0", self.u0.data)
+
+
+class SteadyProblem(eqx.Module):
+    """A steady equation on a grid, whose axes carry the boundary conditions; the unknown has `channels` channels.
+
+    **Raises** `TypeError` for an evolution equation, `ValueError` if the grid has an axis `"t"`.
+    """
+
+    equation: AbstractSteady | AbstractVariational
+    grid: Grid
+    channels: int = eqx.field(static=True, default=1)
+
+    def __check_init__(self):
+        if not isinstance(self.equation, AbstractSteady | AbstractVariational):
+            raise TypeError(
+                f"SteadyProblem takes a steady or variational equation, got {type(self.equation).__name__}; "
+                "write EvolutionProblem(equation, u0) for one with time."
+            )
+        if "t" in self.grid.names:
+            raise ValueError("a steady problem has no time; drop the axis 't' from the grid.")
+
+    def boundary(self, dtype) -> GridField:
+        """Zero inside, the Dirichlet values at the ends of nodal axes."""
+        values = jnp.zeros((self.channels, *self.grid.shape), dtype)
+        for i, axis in enumerate(self.grid.axes):
+            for side, at in ((getattr(axis, "lower", None), 0), (getattr(axis, "upper", None), axis.n - 1)):
+                if isinstance(side, Dirichlet):
+                    values = values.at[(slice(None),) * (i + 1) + (at,)].set(side.value.astype(dtype))
+        return GridField(values, self.grid)
+
+
+def unknown_nodes(grid: Grid) -> np.ndarray | None:
+    """Mask `(*shape)` that is false at nodes fixed by Dirichlet conditions; `None` if none is."""
+    mask = np.ones(grid.shape, bool)
+    for i, axis in enumerate(grid.axes):
+        for side, at in ((getattr(axis, "lower", None), 0), (getattr(axis, "upper", None), axis.n - 1)):
+            if isinstance(side, Dirichlet):
+                mask[(slice(None),) * i + (at,)] = False
+    return None if mask.all() else mask
+
+
+def check_finite(name: str, values) -> None:
+    """**Raises** `ValueError` with the first bad index if values known now are not all finite."""
+    if isinstance(values, jax.core.Tracer):
+        return
+    bad = np.argwhere(~np.isfinite(np.asarray(values)))
+    if len(bad):
+        index = ", ".join(map(str, bad[0]))
+        raise ValueError(f"{name} is not finite at index ({index}), {len(bad)} bad values in all; clean the data first.")

@@ -1,0 +1,61 @@
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import equinox as eqx
+import optimistix as optx
+from jaxtyping import Array
+
+from ..fields import GridField
+
+
+class RESULTS(optx.RESULTS):  # pyright: ignore
+    """How a solve ended; `successful` is the only code that means the tolerance was met."""
+
+    successful = ""
+    nonfinite_state = (
+        "The solution became infinite or NaN (first seen at stats['nonfinite_at']); take a smaller dt, more nodes, or check the data."
+    )
+    indefinite = (
+        "Conjugate gradients met a direction of negative curvature: the operator is not positive definite. "
+        "Use solvers.GMRES() for indefinite problems."
+    )
+
+
+class Stats(eqx.Module, Mapping):
+    """What a solve reports: numbers (arrays, batched under `vmap`) and facts (text, static). Reads like a dict."""
+
+    numbers: dict[str, Array]
+    facts: tuple[tuple[str, str], ...] = eqx.field(static=True, default=())
+
+    def __getitem__(self, name: str) -> Any:
+        return dict(self.facts)[name] if name in dict(self.facts) else self.numbers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*dict(self.facts), *self.numbers])
+
+    def __len__(self) -> int:
+        return len(self.facts) + len(self.numbers)
+
+    def __repr__(self) -> str:
+        return f"Stats({dict(self)})"
+
+
+class Solution(eqx.Module):
+    """What `solve` returns.
+
+    `value`: the field, with a leading time axis if times were asked for; `ts`: those times; `result`: how it ended;
+    `stats`: method, reason for the choice, counts; `error`: measured error (relative residual for steady problems, `None`
+    for evolution, whose error `verify.observed_order` measures); `state`: what a warm start needs.
+    """
+
+    value: GridField
+    ts: Array | None
+    result: RESULTS
+    stats: Stats
+    error: Array | None
+    state: Any = None
+
+    @property
+    def ok(self) -> Array:
+        """Whether the solve met its tolerance."""
+        return self.result == RESULTS.successful

@@ -1,0 +1,88 @@
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from ..fields import Eigenbasis
+
+
+class NotDiagonal(ValueError):
+    """The operator couples modes of the grid's basis."""
+
+
+def read_symbol(operator: eqx.Module, apply: Callable, basis: Eigenbasis, channels: int, real: bool) -> np.ndarray | Array:
+    """Symbol `S` of a linear operator that is diagonal in the modes of a grid: `(L c)_i,k = sum_j S_ij,k c_j,k`.
+
+    The operator is applied to unit coefficients of each channel, and to random fields to check that it is linear and
+    diagonal; `apply(operator, field)` applies it. Parameters known now are taken in float64; traced ones (in a gradient
+    with respect to a viscosity) stay traced and are not checked.
+
+    **Returns** `(channels, channels, *modes)`, complex128 or float64 (or the traced precision).
+
+    **Raises** `ValueError` if the operator is not linear, `NotDiagonal` if it couples modes.
+    """
+    if is_traced((operator, basis)):
+        return _units(operator, apply, basis, channels, real)
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        operator, basis = in_float64((operator, basis))
+        symbol = np.asarray(_units(operator, apply, basis, channels, real))
+        _check(symbol, operator, apply, basis, channels, real)
+    return symbol
+
+
+def is_traced(tree) -> bool:
+    """Whether a leaf is known only to a transformation."""
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def in_float64(tree):
+    """The tree with its floating-point leaves in float64 (needs x64 to be on)."""
+    return jax.tree.map(lambda x: jnp.asarray(np.asarray(x, _wide(x))) if eqx.is_inexact_array(x) else x, tree)
+
+
+def random_field(generator: np.random.Generator, basis: Eigenbasis, channels: int, real: bool) -> Array:
+    """Modes of random node values that satisfy the homogeneous conditions."""
+    shape = (channels, *basis.shape(real))
+    values = generator.standard_normal((channels, *basis.grid.shape))
+    if not real:
+        values = values + 1j * generator.standard_normal(values.shape)
+    return basis.from_values(jnp.asarray(values)).reshape(shape)
+
+
+@eqx.filter_jit
+def _units(operator, apply, basis: Eigenbasis, channels: int, real: bool) -> Array:
+    columns = []
+    for j in range(channels):
+        unit = jnp.zeros((channels, *basis.shape(real)), basis.dtype(real)).at[j].set(1)
+        columns.append(_apply(operator, apply, unit, basis, real))
+    return jnp.stack(columns, axis=1)
+
+
+@eqx.filter_jit
+def _apply(operator, apply, modal: Array, basis: Eigenbasis, real: bool) -> Array:
+    out = apply(operator, basis.backward(modal, real))
+    if out._flips or out.grid.parity_flips(basis.grid):
+        raise NotDiagonal(f"it turns fields on {basis.grid} into fields of another parity.")
+    return basis.forward(out)
+
+
+def _check(symbol: np.ndarray, operator, apply, basis: Eigenbasis, channels: int, real: bool) -> None:
+    generator = np.random.default_rng(0)
+    a, b = (random_field(generator, basis, channels, real) for _ in range(2))
+    image, other, both = (np.asarray(_apply(operator, apply, f, basis, real)) for f in (a, b, a + b))
+    size = max(np.abs(image).max(), np.abs(other).max(), 1e-300)
+    defect = np.abs(image + other - both).max() / size
+    if defect > 1e-8:
+        raise ValueError(
+            f"the linear part of {type(operator).__name__} is not linear: L(a + b) differs from L(a) + L(b) by {defect:.1e} "
+            "(relative); move the nonlinear terms to nonlinear(u, t) and inhomogeneous boundary values to the initial field."
+        )
+    if np.abs(np.einsum("ij...,j...->i...", symbol, np.asarray(a)) - image).max() > 1e-8 * size:
+        raise NotDiagonal(f"it couples modes of {basis.grid}.")
+
+
+def _wide(x):
+    return np.complex128 if jnp.iscomplexobj(x) else np.float64

@@ -1,0 +1,3 @@
+"""Linear solvers as lineax citizens."""
+
+from ._cg import PCG as PCG

@@ -1,0 +1,87 @@
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, PyTree
+
+
+class PCG(lx.AbstractLinearSolver):
+    """Preconditioned conjugate gradients that stop on the residual they are asked for.
+
+    Hestenes & Stiefel 1952. Differs from `lineax.CG`: it stops when `||r||_2 <= rtol ||b||_2 + atol` and does not ask for
+    a small step as well (which costs about twice the iterations at tight tolerances), it reports a direction of negative
+    curvature instead of carrying on, counts operator products in `stats`, and lanes of a batch that have
+    converged stand still.
+
+    The operator must be tagged positive semidefinite; so must the `preconditioner`. `options["y0"]` is a first guess.
+    A direction of negative curvature ends the solve with `lineax.RESULTS.breakdown` and `stats["indefinite"]`.
+    """
+
+    rtol: Any
+    atol: Any = 0.0
+    max_steps: int | None = eqx.field(static=True, default=None)
+    preconditioner: lx.AbstractLinearOperator | None = None
+
+    def __check_init__(self):
+        if self.preconditioner is not None and not lx.is_positive_semidefinite(self.preconditioner):
+            raise ValueError("the preconditioner of PCG must be a linear operator tagged lineax.positive_semidefinite_tag.")
+
+    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]):
+        if not lx.is_positive_semidefinite(operator):
+            raise ValueError("PCG takes an operator tagged lineax.positive_semidefinite_tag; tag it, or use lineax.GMRES.")
+        return lx.linearise(operator)
+
+    def compute(self, state, vector: PyTree[Array], options: dict[str, Any]):
+        operator = state
+        precondition: Callable = (lambda r: r) if self.preconditioner is None else self.preconditioner.mv
+        x = options.get("y0")
+        r = vector if x is None else jax.tree.map(jnp.subtract, vector, operator.mv(x))
+        x = jax.tree.map(jnp.zeros_like, vector) if x is None else x
+        size = sum(leaf.size for leaf in jax.tree.leaves(vector))
+        limit = 10 * size if self.max_steps is None else self.max_steps
+        dtype = jnp.result_type(*jax.tree.leaves(vector))
+        goal = (jnp.asarray(self.rtol, dtype) * jnp.sqrt(_dot(vector, vector)) + jnp.asarray(self.atol, dtype)) ** 2
+        z = precondition(r)
+
+        def unfinished(carry):
+            _, r, _, _, rr, step, curved = carry
+            return (rr > goal) & (step < limit) & ~curved
+
+        def body(carry):
+            x, r, p, rz, _, step, _ = carry
+            q = operator.mv(p)
+            curvature = _dot(p, q)
+            curved = ~(curvature > 0)
+            alpha = jnp.where(curved, jnp.zeros((), dtype), rz / jnp.where(curved, jnp.ones((), dtype), curvature))
+            x = _axpy(alpha, p, x)
+            r = _axpy(-alpha, q, r)
+            z = precondition(r)
+            rz_next = _dot(r, z)
+            return x, r, _axpy(rz_next / rz, p, z), rz_next, _dot(r, r), step + 1, curved
+
+        start = (x, r, z, _dot(r, z), _dot(r, r), jnp.zeros((), int), jnp.zeros((), bool))
+        x, r, _, _, rr, steps, curved = jax.lax.while_loop(unfinished, body, start)
+        failed = lx.RESULTS.where(curved, lx.RESULTS.breakdown, lx.RESULTS.max_steps_reached)
+        result = lx.RESULTS.where(rr <= goal, lx.RESULTS.successful, failed)
+        stats = {"num_steps": steps, "indefinite": curved & ~(rr <= goal)}
+        return x, result, stats
+
+    def transpose(self, state, options: dict[str, Any]):
+        return state.transpose(), options
+
+    def conj(self, state, options: dict[str, Any]):
+        return state, options
+
+    def assume_full_rank(self):
+        return True
+
+
+def _dot(a: PyTree[Array], b: PyTree[Array]) -> Array:
+    return sum(jnp.sum(x * y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+
+
+def _axpy(alpha: Array, x: PyTree[Array], y: PyTree[Array]) -> PyTree[Array]:
+    return jax.tree.map(lambda a, b: b + alpha * a, x, y)
