@@ -12,6 +12,7 @@ from ._problem import EvolutionProblem as EvolutionProblem
 from ._problem import SteadyProblem as SteadyProblem
 from ._solution import RESULTS as RESULTS
 from ._solution import Solution as Solution
+from ._solution import SolveError as SolveError
 from ._solution import Stats as Stats
 from ._solve import solve as solve
 from .linear import PCG as PCG

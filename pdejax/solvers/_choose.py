@@ -5,16 +5,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..fields import GridField
-from ._fast_transform import FastTransform
+from ..fields import Eigenbasis
+from ._fast_transform import FastTransform, linearised
 from ._krylov import GMRES, ConjugateGradient
 from ._method import AbstractMethod
 from ._newton import Newton
 from ._problem import EvolutionProblem, SteadyProblem
 from ._steady import Unknowns, unknowns
-from ._symbol import NotDiagonal, in_float64, is_traced, read_symbol
+from ._symbol import NotDiagonal, in_float64, read_symbol
 
-_KNOWN: dict = {}
+_KNOWN: dict = {}  # What was found for each structure of problem: the look costs a second, the answer stays the same.
 
 
 def choose(problem: EvolutionProblem | SteadyProblem) -> tuple[AbstractMethod, str]:
@@ -30,6 +30,8 @@ def choose(problem: EvolutionProblem | SteadyProblem) -> tuple[AbstractMethod, s
     leaves, structure = jax.tree.flatten(problem)
     key = (structure, tuple((x.shape, str(x.dtype)) if eqx.is_array(x) else x for x in leaves))
     if key not in _KNOWN:
+        if len(_KNOWN) >= 256:
+            _KNOWN.clear()
         _KNOWN[key] = _inspect(problem)
     return _KNOWN[key]
 
@@ -39,25 +41,20 @@ def _inspect(problem: SteadyProblem) -> tuple[AbstractMethod, str]:
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
         stand_in = jax.tree.map(lambda x: _number(x, generator), problem)
         system = unknowns(stand_in)
-        a, b = (jnp.asarray(_smooth(generator, system)) for _ in range(2))
+        a, b = (jnp.asarray(_random(generator, system)) for _ in range(2))
         zero, fa, fb, fab = (np.asarray(_residual(system, w)) for w in (system.guess(), a, b, a + b))
         size = max(np.abs(fa - zero).max(), np.abs(fb - zero).max(), 1e-300)
         if np.abs(fa + fb - fab - zero).max() > 1e-8 * size:
             return Newton(), "the equation is nonlinear"
         try:
-            from ..fields import Eigenbasis
-            from ._fast_transform import _jacobian
-
-            read_symbol(stand_in, _jacobian, Eigenbasis(stand_in.grid), stand_in.channels, True)
+            read_symbol(stand_in, linearised, Eigenbasis(stand_in.grid), stand_in.channels, True)
             return FastTransform(), "the operator is diagonal in the grid's modes"
         except NotDiagonal:
             pass
-        aa, ab = (fa - zero), (fb - zero)
-        left, right = float(np.sum(aa * np.asarray(b))), float(np.sum(ab * np.asarray(a)))
-        scale = float(np.linalg.norm(aa) * np.linalg.norm(b))
-        if abs(left - right) > 1e-8 * scale:
+        a, b, image_a, image_b = np.asarray(a), np.asarray(b), fa - zero, fb - zero
+        if abs(np.sum(image_a * b) - np.sum(image_b * a)) > 1e-8 * np.linalg.norm(image_a) * np.linalg.norm(b):
             return GMRES(), "the operator is not self-adjoint"
-        if min(np.sum(aa * np.asarray(a)), np.sum(ab * np.asarray(b))) <= 0:
+        if min(np.sum(image_a * a), np.sum(image_b * b)) <= 0:
             return GMRES(), "the operator is not positive definite"
         return ConjugateGradient(), "the operator is self-adjoint with variable coefficients"
 
@@ -75,5 +72,7 @@ def _number(x, generator: np.random.Generator):
     return in_float64(x)
 
 
-def _smooth(generator: np.random.Generator, system: Unknowns) -> np.ndarray:
-    return np.asarray(system.field(jnp.asarray(generator.standard_normal(system.shape))).as_coefficients().values) * 1.0
+def _random(generator: np.random.Generator, system: Unknowns) -> np.ndarray:
+    # Through the coefficients: on sine axes the end values must vanish.
+    field = system.field(jnp.asarray(generator.standard_normal(system.shape)))
+    return np.asarray(field.as_coefficients().values - system.field(system.guess()).values)

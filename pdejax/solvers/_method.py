@@ -1,4 +1,5 @@
 import abc
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -23,8 +24,9 @@ class AbstractMethod(eqx.Module):
 
 
 class Options(eqx.Module):
-    """What `solve` passes on: how to differentiate, when to save, how long to go on."""
+    """What `solve` passes on: how to differentiate, when to save, how long to go on, whom to tell."""
 
     adjoint: Any
     save_at: tuple[float, ...] | None = eqx.field(static=True)
     max_steps: int | None = eqx.field(static=True)
+    progress: Callable[[int, int], None] | None = eqx.field(static=True, default=None)

@@ -4,8 +4,7 @@ import jax.numpy as jnp
 import lineax as lx
 import optimistix as optx
 
-from ..fields import GridField
-from ._fast_transform import check_steady, relative_residual
+from ._fast_transform import check_steady
 from ._krylov import default_rtol
 from ._method import AbstractMethod, Options
 from ._problem import SteadyProblem
@@ -47,14 +46,13 @@ class Newton(AbstractMethod):
             max_steps=50 if options.max_steps is None else options.max_steps,
             throw=False,
         )
-        error = relative_residual(system, out.value)
+        error = system.relative_error(out.value)
         met = error <= jnp.asarray(2 * rtol, error.dtype)
         code = RESULTS.promote(out.result)
-        failed = RESULTS.where(code == RESULTS.successful, RESULTS.nonlinear_max_steps_reached, code)
-        value = system.field(out.value)
+        failed = RESULTS.where(code == RESULTS.successful, RESULTS.tolerance_not_reached, code)
         stats = Stats({"num_steps": jnp.asarray(out.stats["num_steps"])}, (("method", "Newton"), ("linear_solver", "PCG")))
         return Solution(
-            GridField(value.values, value.grid), None, RESULTS.where(met, RESULTS.successful, failed), stats, error, None
+            system.field(out.value), None, RESULTS.where(met, RESULTS.successful, failed), stats, error, None
         )
 
 

@@ -1,6 +1,7 @@
 from collections.abc import Callable, Sequence
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import Array
 
@@ -8,7 +9,7 @@ from ._adjoint import AbstractAdjoint, CheckpointedAdjoint
 from ._choose import choose
 from ._method import AbstractMethod, Options
 from ._problem import EvolutionProblem, SteadyProblem
-from ._solution import RESULTS, Solution, Stats
+from ._solution import RESULTS, Solution, SolveError, Stats
 
 
 def solve(
@@ -33,12 +34,12 @@ def solve(
     - `save_at`: increasing times to keep, multiples of the step; without it only the final field is kept.
     - `max_steps`: bound on time steps or iterations.
     - `throw`: raise if the result is not `successful`; otherwise look at `solution.result`.
-    - `progress`: called as `progress(steps done, steps in all)` between the saved times of an evolution.
+    - `progress`: called as `progress(steps done, steps in all)` now and then during an evolution, between saved times.
 
     **Returns** a `Solution`. The call may stand inside `jit`, `vmap` and `grad`, with respect to the initial field and the
     parameters of the equation; outside of `jit` it compiles once per structure.
 
-    **Raises** `RuntimeError` with the result's message if the solve failed and `throw` is true; `TypeError`/`ValueError`
+    **Raises** `SolveError` (a `RuntimeError`) with the result's message if the solve failed and `throw` is true; `TypeError`/`ValueError`
     for a method that does not fit the problem.
     """
     if not isinstance(problem, EvolutionProblem | SteadyProblem):
@@ -48,15 +49,25 @@ def solve(
         method, reason = choose(problem)
     if not isinstance(method, AbstractMethod):
         raise TypeError(f"the method must be a solver object, got {method!r}; write e.g. pdejax.solvers.ETDRK4(dt=1e-3).")
+    if isinstance(problem, SteadyProblem):
+        for name, value in (("adjoint", adjoint), ("save_at", save_at), ("progress", progress)):
+            if value is not None:
+                raise ValueError(f"{name} belongs to time stepping and a steady problem has none; leave it out.")
     times = None if save_at is None else tuple(float(t) for t in np.asarray(save_at))
-    options = Options(CheckpointedAdjoint() if adjoint is None else adjoint, times, max_steps)
-    prepared = method.prepare(problem, options)
-    solution = _run(method, problem, prepared, options)
+    options = Options(CheckpointedAdjoint() if adjoint is None else adjoint, times, max_steps, progress)
+    solution = _run(method, problem, method.prepare(problem, options), options)
     stats = Stats(solution.stats.numbers, (*solution.stats.facts, ("reason", reason)))
     solution = eqx.tree_at(lambda s: s.stats, solution, stats)
-    if throw:
-        value = solution.result.error_if(solution.value, solution.result != RESULTS.successful)
-        solution = eqx.tree_at(lambda s: s.value, solution, value)
+    return _checked(solution) if throw else solution
+
+
+def _checked(solution: Solution) -> Solution:
+    failed = solution.result != RESULTS.successful
+    if isinstance(failed, jax.core.Tracer):
+        value = solution.result.error_if(solution.value, failed)
+        return eqx.tree_at(lambda s: s.value, solution, value)
+    if failed:
+        raise SolveError(RESULTS[solution.result])
     return solution
 
 

@@ -74,6 +74,14 @@ class Unknowns(eqx.Module):
 
         return lx.FunctionLinearOperator(apply, self.structure(), lx.positive_semidefinite_tag)
 
+    def relative_error(self, w: Array) -> Array:
+        """Residual of `w` in the dual norm of the Laplacian, relative to that of the zero guess."""
+        dual = self.preconditioner().mv
+        square = lambda r: jnp.sum(r * dual(r))
+        r, start = self.residual(w), self.residual(self.guess())
+        size = square(start)
+        return jnp.sqrt(jnp.maximum(square(r), 0) / jnp.where(size > 0, size, jnp.ones((), size.dtype)))
+
     def _weights(self) -> Array:
         return jnp.asarray(symmetrising_weights(self.problem.grid), self.dtype)[None]
 

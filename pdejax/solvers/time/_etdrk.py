@@ -71,7 +71,7 @@ class ETDRK4(AbstractMethod):
             return apply(c.full, v) + apply(c.f1, n0) + apply(c.f2, na + nb) + apply(c.f3, ne)
 
         facts = (("method", "ETDRK4"), ("dealias", f"{self.dealias:g}"))
-        return march(step, basis.forward(u0), lambda v: basis.backward(v, u0.is_real), problem, steps, options.adjoint, facts)
+        return march(step, basis.forward(u0), lambda v: basis.backward(v, u0.is_real), problem, steps, options, facts)
 
 
 class Coefficients(eqx.Module):
@@ -101,13 +101,13 @@ def coefficients(symbol: np.ndarray | Array, dt: float) -> Coefficients:
         return _matrix_coefficients(symbol, dt)
     if xp is np and not np.any(np.imag(diagonal)):
         diagonal = np.real(diagonal)
-    return Coefficients(*_contour_means(diagonal * dt if xp is np else diagonal * jnp.asarray(dt, diagonal.real.dtype), dt, xp))
+    return Coefficients(*_contour_means(diagonal * xp.asarray(dt, diagonal.dtype), dt, xp))
 
 
 def _contour_means(z, dt: float, xp, points: int = 64):
     # Means over a circle of radius 1 around each z: (e^z - 1)/z and its relatives lose all digits near z = 0 otherwise.
     real = not xp.iscomplexobj(z)
-    dtype = xp.result_type(z.dtype, np.complex64)
+    dtype = np.result_type(z.dtype, np.complex64)
     w = z.astype(dtype)
     sums = [0, 0, 0, 0]
     for angle in 2 * np.pi * (np.arange(points) + 0.5) / points:

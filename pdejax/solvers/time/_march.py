@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Array
 
 from ...fields import GridField
-from .._adjoint import AbstractAdjoint
 from .._method import Options
 from .._problem import EvolutionProblem
 from .._solution import RESULTS, Solution, Stats
@@ -46,7 +45,9 @@ def plan(problem: EvolutionProblem, dt: float, options: Options) -> March:
             f"write dt={span / options.max_steps:g} or a larger max_steps."
         )
     if options.save_at is None:
-        return March(step, total, 1, None)
+        # With somebody watching, cut the way into about twenty segments of equal length.
+        segments = 1 if options.progress is None else max(k for k in range(1, 21) if total % k == 0)
+        return March(step, total // segments, segments, None)
     times = np.asarray(options.save_at)
     index = np.rint((times - problem.t0) / step).astype(int)
     if len(times) == 0 or np.any(np.diff(times) <= 0) or index[0] < 0 or index[-1] > total:
@@ -79,18 +80,20 @@ def march(
     to_field: Callable[[Array], GridField],
     problem: EvolutionProblem,
     plan: March,
-    adjoint: AbstractAdjoint,
+    options: Options,
     facts: tuple[tuple[str, str], ...],
 ) -> Solution:
     """Scan a step on raw coefficients `(v, t) -> v` from `start` through the plan; `to_field` makes fields of them."""
     time_dtype = start.real.dtype
-    one = adjoint.wrap(step)
+    one = options.adjoint.wrap(step)
 
     def time(i: Array) -> Array:
         return jnp.asarray(problem.t0, time_dtype) + i.astype(time_dtype) * jnp.asarray(plan.dt, time_dtype)
 
     def segment(v: Array, k: Array) -> tuple[Array, Array | None]:
         v = jax.lax.scan(lambda v, j: (one(v, time(k * plan.stride + j)), None), v, jnp.arange(plan.stride))[0]
+        if options.progress is not None:
+            jax.debug.callback(options.progress, (k + 1) * plan.stride, plan.segments * plan.stride)
         return v, v if plan.saved is not None else None
 
     last, kept = jax.lax.scan(segment, start, jnp.arange(plan.segments))

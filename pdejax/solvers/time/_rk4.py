@@ -49,7 +49,7 @@ class RK4(AbstractMethod):
             return v + _times(h / 6, k1 + 2 * k2 + 2 * k3 + k4)
 
         facts = (("method", "RK4"), ("dealias", f"{self.dealias:g}"))
-        return march(step, u0.coefficients, u0.with_coefficients, problem, prepared, options.adjoint, facts)
+        return march(step, u0.coefficients, u0.with_coefficients, problem, prepared, options, facts)
 
 
 def _times(h: Array, v: Array) -> Array:
