@@ -138,4 +138,4 @@ def _flat(fn: Callable) -> Callable:
 
 
 def _like(number: Array, dtype) -> Array:
-    return number.astype(jnp.result_type(dtype, jnp.complex64) if jnp.iscomplexobj(number) else dtype)
+    return number.astype(np.result_type(dtype, np.complex64) if jnp.iscomplexobj(number) else dtype)

@@ -436,4 +436,4 @@ def _scalar(value, dtype) -> Array:
     """A number in the precision of `dtype`, complex only if it is."""
     value = jnp.asarray(value)
     real = jnp.zeros((), dtype).real.dtype
-    return value.astype(jnp.result_type(real, jnp.complex64) if jnp.iscomplexobj(value) else real)
+    return value.astype(np.result_type(real, np.complex64) if jnp.iscomplexobj(value) else real)

@@ -12,7 +12,7 @@ from ._method import AbstractMethod
 from ._newton import Newton
 from ._problem import EvolutionProblem, SteadyProblem
 from ._steady import Unknowns, unknowns
-from ._symbol import NotDiagonal, in_float64, read_symbol
+from ._symbol import NotDiagonal, in_float64, is_traced, read_symbol
 
 _KNOWN: dict = {}  # What was found for each structure of problem: the look costs a second, the answer stays the same.
 
@@ -33,7 +33,24 @@ def choose(problem: EvolutionProblem | SteadyProblem) -> tuple[AbstractMethod, s
         if len(_KNOWN) >= 256:
             _KNOWN.clear()
         _KNOWN[key] = _inspect(problem)
-    return _KNOWN[key]
+    method, reason = _KNOWN[key]
+    if isinstance(method, ConjugateGradient) and not is_traced(problem) and _smoothest_curvature(problem) <= 0:
+        return GMRES(), "the operator is not positive definite"
+    return method, reason
+
+
+def _smoothest_curvature(problem: SteadyProblem) -> float:
+    # Depends on the values, not on the structure: w . A w for the lowest mode, where operators like -lap - k^2 turn negative.
+    system, basis = unknowns(problem), Eigenbasis(problem.grid)
+    eigenvalues = np.where(basis.active(), -basis.laplacian(), np.inf)
+    lowest = np.broadcast_to(eigenvalues == np.min(eigenvalues), (problem.channels, *eigenvalues.shape))
+    w = basis.backward(jnp.asarray(lowest, np.result_type(basis.dtype()))).values.astype(system.dtype)
+    return float(_curvature(system, w))
+
+
+@eqx.filter_jit
+def _curvature(system: Unknowns, w):
+    return jnp.sum(w * jax.jvp(system.residual, (system.guess(),), (w,))[1])
 
 
 def _inspect(problem: SteadyProblem) -> tuple[AbstractMethod, str]:
@@ -54,8 +71,6 @@ def _inspect(problem: SteadyProblem) -> tuple[AbstractMethod, str]:
         a, b, image_a, image_b = np.asarray(a), np.asarray(b), fa - zero, fb - zero
         if abs(np.sum(image_a * b) - np.sum(image_b * a)) > 1e-8 * np.linalg.norm(image_a) * np.linalg.norm(b):
             return GMRES(), "the operator is not self-adjoint"
-        if min(np.sum(image_a * a), np.sum(image_b * b)) <= 0:
-            return GMRES(), "the operator is not positive definite"
         return ConjugateGradient(), "the operator is self-adjoint with variable coefficients"
 
 

@@ -1,4 +1,5 @@
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
@@ -106,18 +107,29 @@ def coefficients(symbol: np.ndarray | Array, dt: float) -> Coefficients:
 
 def _contour_means(z, dt: float, xp, points: int = 64):
     # Means over a circle of radius 1 around each z: (e^z - 1)/z and its relatives lose all digits near z = 0 otherwise.
-    real = not xp.iscomplexobj(z)
     dtype = np.result_type(z.dtype, np.complex64)
+    circle = np.exp(2j * np.pi * (np.arange(points) + 0.5) / points).astype(dtype)
     w = z.astype(dtype)
-    sums = [0, 0, 0, 0]
-    for angle in 2 * np.pi * (np.arange(points) + 0.5) / points:
-        r = w + xp.asarray(np.exp(1j * angle), dtype)
+
+    def add(sums, shift):
+        r = w + shift
         e, h = xp.exp(r), xp.exp(r / 2)
-        terms = ((h - 1) / r, (-4 - r + e * (4 - 3 * r + r**2)) / r**3, (2 + r + e * (r - 2)) / r**3, (-4 - 3 * r - r**2 + e * (4 - r)) / r**3)
-        sums = [s + t for s, t in zip(sums, terms, strict=True)]
-    q, f1, f2, f3 = (dt / points * s for s in sums)
-    if real:
-        q, f1, f2, f3 = (xp.real(t) for t in (q, f1, f2, f3))
+        cube = r**3
+        terms = (
+            (h - 1) / r,
+            (-4 - r + e * (4 - 3 * r + r**2)) / cube,
+            (2 + r + e * (r - 2)) / cube,
+            (-4 - 3 * r - r**2 + e * (4 - r)) / cube,
+        )
+        return tuple(s + t for s, t in zip(sums, terms, strict=True)), None
+
+    sums = tuple(xp.zeros(w.shape, dtype) for _ in range(4))
+    if xp is np:
+        for shift in circle:
+            sums, _ = add(sums, shift)
+    else:
+        sums, _ = jax.lax.scan(add, sums, jnp.asarray(circle))
+    q, f1, f2, f3 = (dt / points * (s if jnp.iscomplexobj(z) else xp.real(s)) for s in sums)
     return xp.exp(z), xp.exp(z / 2), q, f1, 2 * f2, f3
 
 

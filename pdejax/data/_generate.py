@@ -1,0 +1,69 @@
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array
+
+
+def generate(
+    sample: Callable[[Array], tuple[Array, Array]],
+    samples: int,
+    *,
+    key: Array,
+    chunk: int = 16,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Arrays of inputs and targets from a function that makes one pair from a key.
+
+    `sample(key)` returns `(inputs, targets)` arrays of one sample; it is compiled once for `chunk` samples at a time
+    (for all modules with equal static fields, so a second call does not compile). Sample `i` uses the key folded with
+    `i` and does not depend on how many are made. `progress(done, samples)` is called after each chunk.
+
+    **Raises** `ValueError` unless `samples` and `chunk` are positive whole numbers.
+    """
+    for name, value in (("samples", samples), ("chunk", chunk)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise ValueError(f"{name} must be a whole number >= 1, got {value!r}; write {name}=100.")
+    parts = []
+    for start in range(0, samples, chunk):
+        # The last chunk is filled up with its last sample, so that every chunk has the compiled shape.
+        index = np.minimum(np.arange(start, start + chunk), samples - 1)
+        made = min(chunk, samples - start)
+        parts.append([np.asarray(array)[:made] for array in _chunk(sample, key, index)])
+        if progress is not None:
+            progress(start + made, samples)
+    inputs, targets = zip(*parts, strict=True)
+    return np.concatenate(inputs), np.concatenate(targets)
+
+
+@eqx.filter_jit
+def _chunk(sample, key, index):
+    return jax.vmap(lambda i: sample(jax.random.fold_in(key, i)))(index)
+
+
+def chunk_size(nodes: int) -> int:
+    """Samples to solve at once: few enough for the cache of a CPU, many enough to fill an accelerator."""
+    budget, most = (2**17, 16) if jax.default_backend() == "cpu" else (2**23, 128)
+    return max(1, min(budget // nodes, most))
+
+
+def check_nested(resolution: int, solve_at: int, closed: bool) -> int:
+    """The stride that takes the nodes of the solve to those of the data.
+
+    **Raises** `ValueError` with the resolutions there are.
+    """
+    gaps, wanted = solve_at - int(closed), resolution - int(closed)
+    if isinstance(resolution, bool) or not isinstance(resolution, int | np.integer) or wanted < 1 or gaps % wanted:
+        nested = [gaps // stride + int(closed) for stride in range(1, gaps) if gaps % stride == 0]
+        raise ValueError(
+            f"resolution={resolution!r} is not nested in the {solve_at} nodes of the solve; take one of "
+            f"{', '.join(map(str, nested[:10]))}, or give solve_at={resolution}."
+        )
+    return gaps // wanted
+
+
+def relative_distance(values: Array | np.ndarray, reference: Array | np.ndarray) -> float:
+    """Relative L2 distance of node values to reference values at the same nodes."""
+    u, v = np.asarray(values, np.float64), np.asarray(reference, np.float64)
+    return float(f"{np.linalg.norm(u - v) / np.linalg.norm(v):.3g}")

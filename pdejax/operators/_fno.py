@@ -1,0 +1,98 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from ..fields import GridField
+from ..grids import Grid
+from ..nn import Pointwise, SpectralConv, check_channels, check_ndim, coordinates, envelope, hidden_grid
+
+_PROJECTION = 128
+
+
+class FNO(eqx.Module):
+    """Fourier neural operator: field in, field out, on any grid with enough nodes for its modes.
+
+    `v_0 = P(a, x)`, `v_{l+1} = gelu(K_l v_l + W_l v_l + b_l)` without the gelu after the last layer, `u = Q(v_depth)`,
+    with pointwise `P` (affine) and `Q` (`width -> 128`, gelu, `128 -> out`), and `K_l` a `SpectralConv`.
+
+    The grid of the field decides the bases. On `Sine` axes `u = s Q(v)` and `v_0 = P(s a, x)` with
+    `s = prod sin(pi (x - start) / length)` and even hidden fields: odd fields are `s` times even ones, so `u` is zero
+    on the boundary to the last bit whatever gelu and biases do, and smooth across it. On `Cosine` axes `u` has zero
+    slope; on `Chebyshev` axes nothing is imposed; `Uniform` axes use the cosine (periodic: Fourier) waves of their
+    nodes. Coordinates `x` are one channel per axis, in the space of the hidden fields (`nn.coordinates`). The result
+    at a node changes with the grid only by the aliasing of `gelu(v_l)`, which falls faster than any power of `1 / n`
+    for smooth `a` without padding.
+
+    **Arguments:** `modes` one number or one per axis; `padding` fraction of the domain by which fields that are not
+    periodic are continued by zero along Fourier axes (no nodes are added, see `SpectralConv`).
+
+    **Shapes:** field `(in_channels, *n)` to field `(out_channels, *n)`.
+
+    **Raises** `ValueError` for a wrong channel count or dimension, or a grid with too few nodes.
+
+    Source: Li et al. 2021, Fourier neural operator; gelu, projection and parameter count of the authors' scripts
+    (2,368,001 for modes 12, width 32, depth 4 in two dimensions). Deviations: the sine envelope, smooth coordinates,
+    padding without nodes, initial weights (`SpectralConv`).
+    """
+
+    lift: Pointwise
+    layers: tuple["_Layer", ...]
+    hidden: Pointwise
+    project: Pointwise
+    in_channels: int = eqx.field(static=True)
+    ndim: int = eqx.field(static=True)
+    padding: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        modes: int | tuple[int, ...],
+        width: int,
+        depth: int,
+        ndim: int,
+        *,
+        padding: float = 0.0,
+        key: PRNGKeyArray,
+    ):
+        for name, value in (
+            ("in_channels", in_channels),
+            ("out_channels", out_channels),
+            ("width", width),
+            ("depth", depth),
+        ):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"FNO needs {name} to be an integer >= 1, got {value!r}; write {name}=4.")
+        keys = jax.random.split(key, 4)
+        self.in_channels, self.ndim, self.padding = in_channels, ndim, float(padding)
+        self.lift = Pointwise(in_channels + ndim, width, key=keys[0])
+        # A tuple, not stacked weights under a scan: at depth 4 both compile in 2 s and the loop trains a tenth faster
+        # in three quarters of the memory.
+        self.layers = tuple(_Layer(width, modes, ndim, self.padding, key=k) for k in jax.random.split(keys[1], depth))
+        self.hidden = Pointwise(width, _PROJECTION, key=keys[2])
+        self.project = Pointwise(_PROJECTION, out_channels, key=keys[3])
+
+    def __call__(self, a: GridField) -> GridField:
+        check_ndim("FNO", self.ndim, a.grid)
+        check_channels("FNO", self.in_channels, a)
+        grid, s = hidden_grid(a.grid), jnp.asarray(envelope(a.grid), a.dtype)
+        x = jnp.asarray(coordinates(grid, self.padding), a.dtype)
+        v = self.lift.on_values(jnp.concatenate([s * a.values, x]))
+        for layer in self.layers[:-1]:
+            v = jax.nn.gelu(layer(v, grid))
+        v = self.layers[-1](v, grid)
+        return a.with_values(s * self.project.on_values(jax.nn.gelu(self.hidden.on_values(v))))
+
+
+class _Layer(eqx.Module):
+    spectral: SpectralConv
+    local: Pointwise
+
+    def __init__(self, width: int, modes, ndim: int, padding: float, *, key: PRNGKeyArray):
+        a, b = jax.random.split(key)
+        self.spectral = SpectralConv(width, width, modes, ndim, padding=padding, key=a)
+        self.local = Pointwise(width, width, key=b)
+
+    def __call__(self, v: Array, grid: Grid) -> Array:
+        return self.spectral.on_values(v, grid) + self.local.on_values(v)

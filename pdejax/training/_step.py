@@ -1,0 +1,121 @@
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, PyTree
+
+from ..fields import GridField
+from ..grids import Grid
+from ._state import RunState
+
+
+class Samples(eqx.Module):
+    """Inputs and targets on the device, `(samples, channels, *n)`, with their grids."""
+
+    inputs: Array
+    targets: Array
+    grid: Grid
+    target_grid: Grid
+
+    @classmethod
+    def of(cls, dataset) -> "Samples":
+        """The arrays of a data set in one floating dtype, that of the targets."""
+        targets = jnp.asarray(dataset.targets)
+        if not jnp.issubdtype(targets.dtype, jnp.inexact):
+            targets = targets.astype(jnp.result_type(float))
+        return cls(jnp.asarray(dataset.inputs, targets.dtype), targets, dataset.grid, dataset.target_grid)
+
+    def __len__(self) -> int:
+        return self.inputs.shape[0]
+
+    def losses(self, model: Callable, loss: Callable, index: Array) -> Array:
+        """The loss of each of the samples with these indices."""
+
+        def one(a, u):
+            return loss(model(GridField(a, self.grid)), GridField(u, self.target_grid))
+
+        return jax.vmap(one)(self.inputs[index], self.targets[index])
+
+
+class Recipe(eqx.Module):
+    """What stays the same from step to step: the model without its parameters, and how it is trained."""
+
+    static: PyTree
+    loss: Callable
+    optimizer: optax.GradientTransformation
+    batch_size: int
+    ema: float | None
+    key_kind: str | None
+
+    def objective(self, parameters: PyTree, samples: Samples, index: Array) -> Array:
+        """Mean loss over a batch."""
+        return jnp.mean(samples.losses(eqx.combine(parameters, self.static), self.loss, index))
+
+
+@eqx.filter_jit(donate="all-except-first")
+def advance(fixed: tuple[Recipe, Samples, Array], state: RunState) -> tuple[RunState, Array, Array]:
+    """Optimiser steps until `stop` or a loss that is not finite: `(state, mean loss, whether all were finite)`.
+
+    A loop whose bound is an argument, not a scan of fixed length: one executable serves every interval, the last one
+    and those of a continued run too, so a run gives the same bits however it was cut. A step whose loss or gradient is
+    not finite is not taken and not counted.
+    """
+    recipe, samples, stop = fixed
+    count, per_epoch, key = (
+        len(samples),
+        len(samples) // recipe.batch_size,
+        jax.random.wrap_key_data(state.key, impl=recipe.key_kind),
+    )
+
+    def shuffled(epoch):
+        return jax.random.permutation(jax.random.fold_in(key, epoch), count)
+
+    def body(carry):
+        state, order, total, _ = carry
+        epoch, place = state.step // per_epoch, state.step % per_epoch
+        order = jax.lax.cond(place == 0, lambda: shuffled(epoch), lambda: order)
+        index = jax.lax.dynamic_slice_in_dim(order, place * recipe.batch_size, recipe.batch_size)
+        value, gradient = jax.value_and_grad(recipe.objective)(state.parameters, samples, index)
+        good = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((value, gradient))]).all()
+        taken = _step(recipe, state, gradient)
+        state = jax.tree.map(lambda new, old: jnp.where(good, new, old), taken, state)
+        return state, order, total + jnp.where(good, value, 0).astype(jnp.float32), good
+
+    def going(carry):
+        state, _, _, good = carry
+        return (state.step < stop) & good
+
+    begin, zero = state.step, jnp.zeros((), jnp.float32)
+    state, _, total, good = jax.lax.while_loop(
+        going, body, (state, shuffled(begin // per_epoch), zero, jnp.array(True))
+    )
+    return state, total / jnp.maximum(state.step - begin, 1).astype(jnp.float32), good
+
+
+def _step(recipe: Recipe, state: RunState, gradient: PyTree) -> RunState:
+    # Optimisers multiply counters and floats, which strict promotion, if the caller asked for it, refuses.
+    with jax.numpy_dtype_promotion("standard"):
+        updates, optimizer = recipe.optimizer.update(gradient, state.optimizer, state.parameters)
+        parameters = optax.apply_updates(state.parameters, updates)
+    average = state.average
+    if recipe.ema is not None:
+        # The weight of the first parameters fades as 1 / step at first, so that short runs are not held back by them.
+        decay = jnp.minimum(recipe.ema, (1 + state.step) / (10 + state.step))
+        average = jax.tree.map(lambda a, p: a + (1 - decay).astype(p.dtype) * (p - a), average, parameters)
+    return eqx.tree_at(
+        lambda s: (s.parameters, s.optimizer, s.average, s.step),
+        state,
+        (parameters, optimizer, average, state.step + 1),
+        is_leaf=lambda leaf: leaf is None,
+    )
+
+
+@eqx.filter_jit
+def mean_loss(recipe: Recipe, parameters: PyTree, samples: Samples) -> Array:
+    """Mean loss over all samples, batch by batch."""
+    model = eqx.combine(parameters, recipe.static)
+    index = jnp.arange(len(samples))
+    losses = jax.lax.map(lambda i: samples.losses(model, recipe.loss, i[None])[0], index, batch_size=recipe.batch_size)
+    return jnp.mean(losses)

@@ -1,0 +1,121 @@
+"""Every operator that maps fields to fields on one grid: one row here admits it."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pdejax as pj
+from pdejax.nn import Normalised, Normaliser, trainable
+from pdejax.operators import FNO
+
+KEY = jax.random.key(0)
+KINDS = (pj.Fourier, pj.Sine, pj.Cosine, pj.Chebyshev)
+
+# name -> constructor of (in_channels, out_channels, number of axes)
+ROWS = {
+    "fno": lambda i, o, d: FNO(i, o, (3, 2, 2)[:d], 6, 2, d, key=KEY),
+    "fno padded": lambda i, o, d: FNO(i, o, 2, 6, 2, d, padding=0.25, key=KEY),
+    "fno normalised": lambda i, o, d: Normalised(
+        FNO(i, o, 2, 6, 2, d, key=KEY), Normaliser([0.5] * i, [2.0] * i), Normaliser([1.0] * o, [3.0] * o)
+    ),
+}
+# The sizes at which the fields below are resolved to 1e-5, at initial weights.
+SIZES = {1: (17,), 2: (16, 18), 3: (16, 17, 18)}
+CLOSED = {1: (16,), 2: (15, 17), 3: (12, 13, 14)}
+
+
+def grid_of(kind, shape):
+    return pj.Grid(**{name: kind(n) for name, n in zip("xyz", shape, strict=False)})
+
+
+def smooth_field(grid, channels, dtype, seed=0):
+    """Band-limited in the bases of the grid: wave numbers up to 2."""
+    rng, out = np.random.default_rng(seed), np.zeros((channels, *grid.shape))
+    for c in range(channels):
+        for _ in range(4):
+            term = np.ones(())
+            for axis in grid.axes:
+                k, s, phase = rng.integers(1, 3), (axis.points - axis.start) / axis.length, rng.uniform(0, 6)
+                wave = {pj.Fourier: np.cos(2 * np.pi * k * s + phase), pj.Sine: np.sin(np.pi * k * s)}
+                wave |= {
+                    pj.Cosine: np.cos(np.pi * k * s),
+                    pj.Chebyshev: np.cos(k * np.arccos(np.clip(2 * s - 1, -1, 1))),
+                }
+                term = np.multiply.outer(term, wave[type(axis)])
+            out[c] += rng.normal() * term
+    return pj.GridField(jnp.asarray(out, dtype), grid)
+
+
+@pytest.fixture(params=ROWS)
+def make(request):
+    return ROWS[request.param]
+
+
+@pytest.mark.parametrize("dtype", (jnp.float32, jnp.float64))
+@pytest.mark.parametrize("d", (1, 2, 3))
+def test_transformations(make, d, dtype):
+    """Shapes and dtype; jit, vmap and grad; a gradient for every trainable leaf and none for the others."""
+    grid, model = grid_of(pj.Fourier, (8, 9, 10)[:d]), make(2, 5, d)
+    compiled = 0
+
+    @eqx.filter_jit
+    def gradient(model, values):
+        nonlocal compiled
+        compiled += 1
+        parameters, static = eqx.partition(model, trainable(model))
+
+        def loss(parameters):
+            out = jax.vmap(lambda v: eqx.combine(parameters, static)(pj.GridField(v, grid)).values)(values)
+            return jnp.sum(jnp.sin(out)), out
+
+        return jax.grad(loss, has_aux=True)(parameters)
+
+    fields = [smooth_field(grid, 2, dtype, seed) for seed in range(3)]
+    found, out = gradient(model, jnp.stack([f.values for f in fields]))
+    assert out.shape == (3, 5, *grid.shape) and out.dtype == dtype
+    assert len(jax.tree.leaves(found)) == len(jax.tree.leaves(eqx.filter(model, trainable(model))))
+    for path, leaf in jax.tree_util.tree_leaves_with_path(found):
+        assert float(jnp.max(jnp.abs(leaf))) > 0, jax.tree_util.keystr(path)
+    gradient(model, jnp.stack([f.values for f in fields]) + 1)
+    assert compiled == 1
+    single = eqx.filter_jit(lambda m, a: m(a))(model, fields[1])
+    tolerance = 1e-5 if dtype == jnp.float32 else 1e-12
+    np.testing.assert_allclose(single.values, out[1], rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("d", (1, 2, 3))
+def test_nested_grids_agree_in_single_precision(kind, d):
+    model = ROWS["fno"](2, 3, d)
+    apply = eqx.filter_jit(lambda m, a: m(a).values)
+    coarse = grid_of(kind, (SIZES if kind is pj.Fourier else CLOSED)[d])
+    u, fine = (apply(model, smooth_field(g, 2, jnp.float32)) for g in (coarse, coarse.refined()))
+    shared = fine[(slice(None), *(slice(None, None, 2),) * d)]
+    assert float(jnp.std(fine)) > 1e-2
+    np.testing.assert_allclose(u, shared, atol=1e-5 * float(jnp.max(jnp.abs(fine))))
+    if kind is pj.Sine:
+        for axis in range(1, d + 1):
+            assert np.all(np.take(u, (0, -1), axis=axis) == 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_aliasing_falls_faster_than_powers_far_from_initial_weights(kind):
+    """With all weights twice as large gelu is far from linear, and only resolution makes grids agree."""
+    model = jax.tree.map(lambda leaf: 2 * leaf if eqx.is_array(leaf) else leaf, FNO(2, 3, 3, 8, 2, 1, key=KEY))
+    apply = eqx.filter_jit(lambda m, a: m(a).values)
+    sizes = [n + (kind is not pj.Fourier) for n in (16, 32, 64, 128, 256)]
+    outputs = [apply(model, smooth_field(grid_of(kind, (n,)), 2, jnp.float64)) for n in sizes]
+    differences = [float(jnp.max(jnp.abs(a - b[:, ::2]))) for a, b in zip(outputs, outputs[1:], strict=False)]
+    assert differences[-1] < 1e-6 * differences[0]
+
+
+def test_wrong_fields_are_told(make):
+    model = make(2, 5, 2)
+    with pytest.raises(ValueError, match="channels"):
+        model(smooth_field(grid_of(pj.Fourier, (8, 9)), 1, jnp.float32))
+    with pytest.raises(ValueError, match="ndim"):
+        model(smooth_field(grid_of(pj.Fourier, (8,)), 2, jnp.float32))
+    with pytest.raises(ValueError, match="nodes"):
+        model(smooth_field(grid_of(pj.Fourier, (8, 3)), 2, jnp.float32))

@@ -1,0 +1,26 @@
+"""Strict JAX for every test, and the inputs that live outside the repository."""
+
+from pathlib import Path
+
+import jax
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of data made by others, beside the checkout; tests that need it skip where it is absent."""
+    path = ROOT.parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("needs the shared data folder ../shared/data beside the checkout, which is not there")
+    return path
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and jax.default_backend() == "cpu":
+        pytest.skip("needs an accelerator; jax found only the CPU")

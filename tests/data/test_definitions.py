@@ -1,0 +1,146 @@
+"""Generated data against solvers that share no code with ours, and reproducibility from the key."""
+
+import jax
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.sparse
+import scipy.sparse.linalg
+
+from pdejax.data import Dataset, burgers_2pi_nu0_1, burgers_unit_nu1e_2, darcy_fno, generate, read_well, write_well
+from pdejax.grids import Fourier, Uniform
+
+
+def direct(a: np.ndarray) -> np.ndarray:
+    """Pressure for one permeability on closed nodes: five-point fluxes assembled face by face, sparse LU."""
+    n = a.shape[0]
+    number = np.arange(n * n).reshape(n, n)
+    rows, columns, entries = [], [], []
+    for p, q in ((number[:-1], number[1:]), (number[:, :-1], number[:, 1:])):
+        face = 0.5 * (a.ravel()[p] + a.ravel()[q]) * (n - 1) ** 2
+        for i, j, sign in ((p, p, 1), (q, q, 1), (p, q, -1), (q, p, -1)):
+            rows.append(i.ravel()), columns.append(j.ravel()), entries.append(sign * face.ravel())
+    index = tuple(map(np.concatenate, (rows, columns)))
+    matrix = scipy.sparse.csc_array((np.concatenate(entries), index), shape=(n * n, n * n))
+    inner = number[1:-1, 1:-1].ravel()
+    u = np.zeros(n * n)
+    u[inner] = scipy.sparse.linalg.spsolve(matrix[np.ix_(inner, inner)], np.ones(len(inner)))
+    return u.reshape(n, n)
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    return np.linalg.norm(a - b) / np.linalg.norm(b)
+
+
+@pytest.fixture(scope="module")
+def fine() -> Dataset:
+    return darcy_fno(3, 43, key=jax.random.key(0), solve_at=43)
+
+
+@pytest.fixture(scope="module")
+def darcy() -> Dataset:
+    return darcy_fno(20, 22, key=jax.random.key(0), solve_at=43)
+
+
+def test_darcy_agrees_with_a_direct_solve(fine):
+    assert fine.inputs.shape == fine.targets.shape == (3, 1, 43, 43) and fine.targets.dtype == np.float64
+    assert set(np.unique(fine.inputs)) == {3.0, 12.0}
+    for a, u in zip(fine.inputs[:, 0], fine.targets[:, 0], strict=True):
+        assert distance(u, direct(a)) < 1e-6
+    edges = np.ones((43, 43), bool)
+    edges[1:-1, 1:-1] = False
+    assert np.abs(fine.targets[:, 0, edges]).max() == 0
+
+
+def test_darcy_facts(darcy):
+    assert darcy.name == "darcy_fno" and darcy.grid.shape == (22, 22) and isinstance(darcy.grid.axis("x"), Uniform)
+    facts = darcy.metadata
+    assert facts["solve_at"] == 43 and facts["dtype"] == "float64"
+    assert 1e-4 < facts["reference_error"] < 0.1  # first order at the jumps of the permeability
+
+
+def test_one_key_gives_the_same_functions_at_every_resolution(darcy, fine):
+    np.testing.assert_array_equal(fine.inputs[:, :, ::2, ::2], darcy.inputs[:3])
+    np.testing.assert_allclose(fine.targets[:, :, ::2, ::2], darcy.targets[:3], rtol=1e-9, atol=1e-12)
+
+
+def test_a_sample_does_not_depend_on_how_many_are_made(darcy):
+    one = darcy_fno(1, 22, key=jax.random.key(0), solve_at=43)
+    np.testing.assert_array_equal(one.inputs[0], darcy.inputs[0])
+    np.testing.assert_allclose(one.targets[0], darcy.targets[0], rtol=1e-9, atol=1e-12)
+    other = darcy_fno(1, 22, key=jax.random.key(1), solve_at=43)
+    assert not np.array_equal(one.inputs, other.inputs)
+
+
+def test_single_precision():
+    with jax.enable_x64(False):
+        data = darcy_fno(2, 29, key=jax.random.key(0), solve_at=29)
+    assert data.inputs.dtype == data.targets.dtype == np.float32 and data.metadata["dtype"] == "float32"
+    for a, u in zip(data.inputs[:, 0], data.targets[:, 0], strict=True):
+        assert distance(u, direct(a.astype(float))) < 1e-5
+
+
+def test_half_of_the_medium_is_of_each_phase():
+    # The sign of a centred field is + with probability 1/2 everywhere; 320 strongly correlated samples.
+    media = darcy_fno(320, 22, key=jax.random.key(2), solve_at=43)
+    assert abs((media.inputs == 12).mean() - 0.5) < 0.05
+
+
+def test_generated_data_survive_the_file(darcy, tmp_path):
+    again = read_well(write_well(tmp_path / "darcy.hdf5", darcy))
+    np.testing.assert_array_equal(again.targets, darcy.targets)
+    assert (again.name, again.metadata) == (darcy.name, darcy.metadata)
+
+
+def pseudo_spectral(u0: np.ndarray, length: float, viscosity: float) -> np.ndarray:
+    """Burgers to time one: Fourier in space with a 2/3 truncation, an adaptive eighth-order Runge-Kutta in time."""
+    n = len(u0)
+    k = 2 * np.pi / length * np.arange(n // 2 + 1)
+    keep = np.arange(n // 2 + 1) < n / 3
+
+    def tendency(t, u):
+        c = np.fft.rfft(u)
+        square = np.fft.rfft(np.fft.irfft(c * keep, n) ** 2) * keep
+        return np.fft.irfft(-0.5j * k * square - viscosity * k**2 * c, n)
+
+    return scipy.integrate.solve_ivp(tendency, (0, 1), u0, method="DOP853", rtol=1e-9, atol=1e-11).y[:, -1]
+
+
+@pytest.mark.parametrize(
+    ("definition", "name", "length", "viscosity"),
+    [(burgers_unit_nu1e_2, "burgers_unit_nu1e-2", 1.0, 0.01), (burgers_2pi_nu0_1, "burgers_2pi_nu0.1", 2 * np.pi, 0.1)],
+)
+def test_burgers_agrees_with_another_integrator(definition, name, length, viscosity):
+    data = definition(2, 256, key=jax.random.key(0), solve_at=256)
+    assert data.name == name and data.grid.axis("x") == Fourier(256, length=length)
+    assert data.metadata["times"] == [0.0, 1.0] and data.metadata["parameters"]["viscosity"] == viscosity
+    for u0, u1 in zip(data.inputs[:, 0], data.targets[:, 0], strict=True):
+        assert distance(u1, pseudo_spectral(u0, length, viscosity)) < 1e-6
+    assert data.metadata["reference_error"] < 1e-6
+
+
+def test_generation_reports_and_compiles_once():
+    traces, reports = [], []
+
+    def sample(key):
+        traces.append(1)
+        return jax.random.normal(key, (1, 5)), jax.random.uniform(key, (1, 5))
+
+    x, y = generate(sample, 7, key=jax.random.key(0), chunk=3, progress=lambda *args: reports.append(args))
+    assert x.shape == y.shape == (7, 1, 5) and reports == [(3, 7), (6, 7), (7, 7)]
+    fewer, _ = generate(sample, 4, key=jax.random.key(0), chunk=3)
+    np.testing.assert_array_equal(fewer, x[:4])
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (lambda key: darcy_fno(2, 84, key=key), r"one of 421, 211, 141, 106, 85.*solve_at=84"),
+        (lambda key: darcy_fno(0, 85, key=key), "samples must be a whole number >= 1, got 0"),
+        (lambda key: burgers_unit_nu1e_2(2, 100, key=key), "one of 1024, 512"),
+    ],
+)
+def test_bad_input(act, words):
+    with pytest.raises(ValueError, match=words):
+        act(jax.random.key(0))

@@ -1,0 +1,64 @@
+"""The code on the pages runs: the blocks of a page share one namespace, in a process of its own."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", "docs/tour.md", "docs/equation.md"]
+COMMANDS = [
+    "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/pdejax run configs/quickstart.yaml",
+    'python3 -m venv .venv && .venv/bin/pip install -e ".[test]" && .venv/bin/python -m pytest',
+]
+
+
+def code(page: str) -> str:
+    """The ```python blocks of a page; everything else becomes empty lines, so that tracebacks give the page's lines."""
+    lines, inside = [], False
+    for line in (ROOT / page).read_text(encoding="utf-8").splitlines():
+        fence = line.startswith("```")
+        lines.append(line if inside and not fence else "")
+        inside = not inside and line.rstrip() == "```python" if fence else inside
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_runs(page: str, tmp_path: Path):
+    script = tmp_path / (page.replace("/", "_") + ".py")
+    script.write_text(code(page), encoding="utf-8")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
+        # a reader's settings, not the tests': float32 and one CPU
+        "JAX_PLATFORMS": "cpu",
+        "JAX_ENABLE_X64": "0",
+    }
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, f"the code of {page} fails (line numbers are the page's):\n{done.stderr[-4000:]}"
+
+
+def test_the_equation_page_checks_itself_and_stays_short():
+    module = ast.parse(code("docs/equation.md"))
+    assert sum(isinstance(node, ast.Assert) for node in module.body) >= 3
+    (equation,) = (node for node in module.body if isinstance(node, ast.ClassDef))
+    assert equation.end_lineno - equation.lineno + 1 <= 10
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_readme_has_the_commands_of_a_newcomer(command: str):
+    assert command in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "experiments/cluster/README.md"])
+def test_links_between_files_lead_somewhere(page: str):
+    path = ROOT / page
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))
+    missing = [target for target in targets if not (path.parent / target).exists()]
+    assert not missing, f"{page} links to {missing}"
