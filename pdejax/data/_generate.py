@@ -1,7 +1,12 @@
+import functools
+import itertools
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -25,21 +30,41 @@ def generate(
     for name, value in (("samples", samples), ("chunk", chunk)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise ValueError(f"{name} must be a whole number >= 1, got {value!r}; write {name}=100.")
+    starts = range(0, samples, chunk)
+    # Threads see the precision of the process, not that of a `with jax.enable_x64(...)` around this call.
+    make = functools.partial(_made, sample, key, samples, chunk, jnp.result_type(float) == np.float64)
     parts = []
-    for start in range(0, samples, chunk):
-        # The last chunk is filled up with its last sample, so that every chunk has the compiled shape.
-        index = np.minimum(np.arange(start, start + chunk), samples - 1)
-        made = min(chunk, samples - start)
-        parts.append([np.asarray(array)[:made] for array in _chunk(sample, key, index)])
-        if progress is not None:
-            progress(start + made, samples)
+    # A CPU is filled by as many chunks at once as it has cores, better than by the threads of one small chunk; on
+    # accelerators the next chunk is on its way while one is copied. The first goes alone, so that it compiles once.
+    with ThreadPoolExecutor(_workers()) as pool:
+        try:
+            for part in itertools.chain([make(starts[0])], pool.map(make, starts[1:])):
+                parts.append(part)
+                if progress is not None:
+                    progress(min(len(parts) * chunk, samples), samples)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     inputs, targets = zip(*parts, strict=True)
     return np.concatenate(inputs), np.concatenate(targets)
+
+
+def _made(sample, key, samples: int, chunk: int, wide: bool, start: int) -> list[np.ndarray]:
+    # The last chunk is filled up with its last sample, so that every chunk has the compiled shape.
+    index = np.minimum(np.arange(start, start + chunk), samples - 1)
+    with jax.enable_x64(wide):
+        return [np.asarray(array)[: samples - start] for array in _chunk(sample, key, index)]
 
 
 @eqx.filter_jit
 def _chunk(sample, key, index):
     return jax.vmap(lambda i: sample(jax.random.fold_in(key, i)))(index)
+
+
+def _workers() -> int:
+    if jax.default_backend() != "cpu":
+        return 2
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 16)
 
 
 def chunk_size(nodes: int) -> int:

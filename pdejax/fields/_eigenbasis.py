@@ -34,7 +34,7 @@ class Eigenbasis(eqx.Module):
             if self.grid.names[i] == "t":
                 values = np.zeros(len(stored.modes))
             elif i in dense:
-                values = second_derivative_modes(axis)[2]
+                values = second_derivative_modes(axis).eigenvalues
             else:
                 values = -((stored.modes * (2 if isinstance(axis, Fourier) else 1) * np.pi / axis.length) ** 2)
             total = np.add.outer(total, values)
@@ -43,7 +43,7 @@ class Eigenbasis(eqx.Module):
     def shape(self, real: bool = True) -> tuple[int, ...]:
         """Shape of one channel's modes."""
         dense, axes = self._dense(), self.grid.coefficient_axes(real)
-        return tuple(len(second_derivative_modes(a)[2]) if i in dense else len(a.modes) for i, a in enumerate(axes))
+        return tuple(len(second_derivative_modes(a).eigenvalues) if i in dense else len(a.modes) for i, a in enumerate(axes))
 
     def active(self, real: bool = True) -> np.ndarray:
         """Which stored modes are functions on the grid: closed sine axes keep two entries that are always zero."""
@@ -69,7 +69,7 @@ class Eigenbasis(eqx.Module):
         first = c.ndim - len(self.grid.axes)
         for i in self._dense():
             axis = self.grid.axes[i]
-            c = _apply(second_derivative_modes(axis)[0], axis.backward(c, first + i), first + i)
+            c = second_derivative_modes(axis).forward(axis.backward(c, first + i), first + i)
         return c
 
     def backward(self, modal: Array, real: bool = True) -> GridField:
@@ -77,10 +77,5 @@ class Eigenbasis(eqx.Module):
         first = modal.ndim - len(self.grid.axes)
         for i in self._dense():
             axis = self.grid.axes[i]
-            modal = axis.forward(_apply(second_derivative_modes(axis)[1], modal, first + i), first + i)
+            modal = axis.forward(second_derivative_modes(axis).backward(modal, first + i), first + i)
         return make(modal, self.grid, "coefficients", real)
-
-
-def _apply(matrix: np.ndarray, array: Array, axis: int) -> Array:
-    out = jnp.tensordot(array, jnp.asarray(matrix, array.dtype), axes=((axis,), (1,)), precision="highest")
-    return jnp.moveaxis(out, -1, axis)

@@ -2,15 +2,18 @@
 
 from ._axis import AbstractAxis as AbstractAxis
 from ._axis import along as along
+from ._axis import apply_matrix as apply_matrix
 from ._axis import scale as scale
 from ._boundary import AbstractBoundary as AbstractBoundary
 from ._boundary import Dirichlet as Dirichlet
 from ._boundary import Free as Free
+from ._boundary import Held as Held
 from ._boundary import Neumann as Neumann
 from ._boundary import Periodic as Periodic
 from ._chebyshev import Chebyshev as Chebyshev
 from ._fourier import Fourier as Fourier
 from ._grid import Grid as Grid
+from ._second_derivative import DenseModes as DenseModes
 from ._second_derivative import second_derivative_modes as second_derivative_modes
 from ._stencil import finite_difference_weights as finite_difference_weights
 from ._trigonometric import Cosine as Cosine

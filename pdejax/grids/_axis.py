@@ -119,3 +119,9 @@ def scale(array: Array, factor: np.ndarray | Array, imaginary: bool = False) -> 
         return array * factor
     re, im = array.real * factor, array.imag * factor
     return jax.lax.complex(-im, re) if imaginary else jax.lax.complex(re, im)
+
+
+def apply_matrix(matrix: np.ndarray, array: Array, axis: int) -> Array:
+    """Multiply one array dimension by a matrix `(m, n)`, in the array's dtype and at full precision on accelerators."""
+    out = jnp.tensordot(array, jnp.asarray(matrix, array.dtype), axes=((axis,), (1,)), precision="highest")
+    return jnp.moveaxis(out, -1, axis)

@@ -48,3 +48,15 @@ class Free(AbstractBoundary):
     @property
     def fixes_value(self) -> bool:
         return False
+
+
+class Held(AbstractBoundary):
+    """The end node is known and nothing is asked there: derivatives have zero in its place.
+
+    Solvers put it where a problem says `Dirichlet`, after setting the node, so that no work is spent on rows that the
+    condition replaces.
+    """
+
+    @property
+    def fixes_value(self) -> bool:
+        return True

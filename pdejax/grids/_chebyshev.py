@@ -7,7 +7,7 @@ import numpy as np
 import scipy.fft
 from jaxtyping import Array
 
-from ._axis import AbstractAxis, along, check_axis, scale
+from ._axis import AbstractAxis, along, apply_matrix, check_axis, scale
 from ._boundary import AbstractBoundary, Free, Neumann, Periodic
 from ._trigonometric import Cosine
 
@@ -65,8 +65,7 @@ class Chebyshev(AbstractAxis):
 
     def differentiate(self, coefficients: Array, axis: int, order: int) -> tuple[Array, AbstractAxis]:
         matrix = derivative_matrix(self.n, order) * (2 / self.length) ** order
-        out = jnp.tensordot(coefficients, jnp.asarray(matrix, coefficients.dtype), axes=((axis,), (1,)), precision="highest")
-        return jnp.moveaxis(out, -1, axis), self.free
+        return apply_matrix(matrix, coefficients, axis), self.free
 
     def resize(self, coefficients: Array, axis: int, n: int) -> Array:
         return self._cosine().resize(coefficients, axis, n)

@@ -1,58 +1,108 @@
+from dataclasses import dataclass
 from functools import lru_cache
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
-from ._axis import AbstractAxis
-from ._boundary import AbstractBoundary, Dirichlet, Free, Neumann
+from ._axis import apply_matrix
+from ._boundary import Dirichlet, Free, Neumann
 from ._chebyshev import Chebyshev, derivative_matrix
-from ._stencil import finite_difference_weights
+from ._stencil import finite_difference_weights, take
 from ._uniform import Uniform, closure_weights
 
 
-def second_derivative_modes(axis: Uniform | Chebyshev) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+# From this size on, two products of half the size beat one (1.8x at 421, 0.9x at 85 nodes, measured on one CPU core).
+_SPLIT_SIZE = 160
+
+
+@dataclass(frozen=True, eq=False)
+class DenseModes:
     """Eigenmodes of the second derivative on the unknown nodes of a nodal axis, homogeneous conditions.
 
-    **Returns** `(to_modes, from_modes, eigenvalues)`, float64, of shapes `(m, n)`, `(n, m)`, `(m,)`, with `m` unknown
-    nodes; known (Dirichlet) nodes get zero.
+    `to_modes` `(m, n)` and `from_modes` `(n, m)`, float64, for `m` unknown nodes; known (Dirichlet) nodes get zero. Where
+    both ends are alike, the first `even` modes are even about the centre and the others odd, so that both products are
+    done on half the nodes.
+    """
+
+    to_modes: np.ndarray
+    from_modes: np.ndarray
+    eigenvalues: np.ndarray
+    even: int | None
+
+    def forward(self, values: Array, axis: int) -> Array:
+        """Node values to modes along one array dimension."""
+        if self.even is None:
+            return apply_matrix(self.to_modes, values, axis)
+        n, half = self.to_modes.shape[1], (self.to_modes.shape[1] + 1) // 2
+        front, back = take(values, axis, 0, half), jnp.flip(take(values, axis, n - half, None), axis)
+        share = np.where(np.arange(half) < n - half, 1.0, 0.5)  # The middle node is in both halves.
+        even, odd = self.to_modes[: self.even, :half] * share, self.to_modes[self.even :, :half] * share
+        parts = apply_matrix(even, front + back, axis), apply_matrix(odd, front - back, axis)
+        return jnp.concatenate(parts, axis=axis)
+
+    def backward(self, modes: Array, axis: int) -> Array:
+        """Modes to node values along one array dimension."""
+        if self.even is None:
+            return apply_matrix(self.from_modes, modes, axis)
+        n, half = self.from_modes.shape[0], (self.from_modes.shape[0] + 1) // 2
+        even = apply_matrix(self.from_modes[:half, : self.even], take(modes, axis, 0, self.even), axis)
+        odd = apply_matrix(self.from_modes[:half, self.even :], take(modes, axis, self.even, None), axis)
+        back = jnp.flip(take(even - odd, axis, 0, n - half), axis)
+        return jnp.concatenate([even + odd, back], axis=axis)
+
+
+def second_derivative_modes(axis: Uniform | Chebyshev) -> DenseModes:
+    """The modes in which the second derivative of a nodal axis is diagonal.
 
     **Raises** `ValueError` for `Free` ends, or if the eigenvalues are not real.
     """
     for end, side in (("lower", axis.lower), ("upper", axis.upper)):
         if isinstance(side, Free):
             raise ValueError(
-                f"the second derivative on {type(axis).__name__}({axis.n}) has no inverse without a condition at its {end} end; "
-                f"write {type(axis).__name__}({axis.n}, lower=Dirichlet(0.0), upper=Dirichlet(0.0))."
+                f"the second derivative on {type(axis).__name__}({axis.n}) has no inverse without a condition at its "
+                f"{end} end; write {type(axis).__name__}({axis.n}, lower=Dirichlet(0.0), upper=Dirichlet(0.0))."
             )
     order = axis.order if isinstance(axis, Uniform) else 0
     periodic = isinstance(axis, Uniform) and axis.is_periodic
     step = axis.spacing if isinstance(axis, Uniform) else axis.length / 2
-    to_modes, from_modes, eigenvalues = _modes(axis.n, order, periodic, type(axis.lower), type(axis.upper))
-    return to_modes, from_modes, eigenvalues / step**2
+    return _modes(axis.n, order, periodic, type(axis.lower), type(axis.upper), float(step))
 
 
 @lru_cache(maxsize=64)
-def _modes(n: int, order: int, periodic: bool, lower: type, upper: type):
+def _modes(n: int, order: int, periodic: bool, lower: type, upper: type, step: float) -> DenseModes:
     matrix = _chebyshev_matrix(n) if order == 0 else _uniform_matrix(n, order, periodic, lower, upper)
     unknown = np.arange(int(lower is Dirichlet), n - int(upper is Dirichlet))
-    inner = matrix[np.ix_(unknown, unknown)]
+    inner = matrix[np.ix_(unknown, unknown)] / step**2
     # Half-cells at Neumann ends: the matrix is symmetric in the inner product of the trapezoid rule.
     root = np.ones(n)
     if not periodic and order:
         root[[0, -1]] = np.sqrt(0.5)
     root = root[unknown]
-    similar = inner * root[:, None] / root[None, :]
-    if np.allclose(similar, similar.T, atol=1e-12 * np.abs(similar).max()):
-        eigenvalues, q = np.linalg.eigh((similar + similar.T) / 2)
-        right, left = q / root[:, None], q.T * root[None, :]
-    else:
-        eigenvalues, right = np.linalg.eig(inner)
-        if np.abs(np.imag(eigenvalues)).max() > 1e-9 * np.abs(eigenvalues).max():
-            raise ValueError(f"the second derivative of order {order} on this axis has no real modes; write order=2.")
-        eigenvalues, right = np.real(eigenvalues), np.real(right)
-        left = np.linalg.inv(right)
-    to_modes, from_modes = np.zeros((len(unknown), n)), np.zeros((n, len(unknown)))
+    m, even = len(unknown), None
+    basis = np.eye(m)
+    if m >= _SPLIT_SIZE and np.allclose(inner, inner[::-1, ::-1], rtol=0, atol=1e-12 * np.abs(inner).max()):
+        # Alike at both ends: even and odd vectors are invariant subspaces, diagonalised one after the other.
+        even = (m + 1) // 2
+        basis = np.concatenate([(basis + basis[::-1])[:even], (basis - basis[::-1])[: m - even]])
+        basis /= np.linalg.norm(basis, axis=1, keepdims=True)
+    blocks = [basis] if even is None else [basis[:even], basis[even:]]
+    found = [_diagonalised(block @ (inner * root[:, None] / root[None, :]) @ block.T, order) for block in blocks]
+    left = np.concatenate([l @ block for (_, l, _), block in zip(found, blocks, strict=True)]) * root[None, :]
+    right = np.concatenate([block.T @ r for (_, _, r), block in zip(found, blocks, strict=True)], axis=1) / root[:, None]
+    to_modes, from_modes = np.zeros((m, n)), np.zeros((n, m))
     to_modes[:, unknown], from_modes[unknown] = left, right
-    return to_modes, from_modes, eigenvalues
+    return DenseModes(to_modes, from_modes, np.concatenate([values for values, _, _ in found]), even)
+
+
+def _diagonalised(matrix: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if np.allclose(matrix, matrix.T, rtol=0, atol=1e-12 * np.abs(matrix).max()):
+        values, q = np.linalg.eigh((matrix + matrix.T) / 2)
+        return values, q.T, q
+    values, right = np.linalg.eig(matrix)
+    if np.abs(np.imag(values)).max() > 1e-9 * np.abs(values).max():
+        raise ValueError(f"the second derivative of order {order} on this axis has no real modes; write order=2.")
+    return np.real(values), np.linalg.inv(np.real(right)), np.real(right)
 
 
 def _uniform_matrix(n: int, order: int, periodic: bool, lower: type, upper: type) -> np.ndarray:

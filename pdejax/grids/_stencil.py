@@ -6,6 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from ._axis import apply_matrix
+
 
 @lru_cache(maxsize=None)
 def _weights(offsets: tuple[float, ...], at: float, derivative: int, slopes: tuple[float, ...]) -> np.ndarray:
@@ -49,6 +51,5 @@ def near_end(rows: np.ndarray, values: Array, axis: int, upper: bool) -> Array:
     """Apply dense rows to the nodes nearest to one end; at the upper end nodes and results are counted from there."""
     width = rows.shape[1]
     near = jnp.flip(take(values, axis, values.shape[axis] - width, None), axis) if upper else take(values, axis, 0, width)
-    out = jnp.tensordot(near, jnp.asarray(rows, values.dtype), axes=((axis,), (1,)), precision="highest")
-    out = jnp.moveaxis(out, -1, axis)
+    out = apply_matrix(rows, near, axis)
     return jnp.flip(out, axis) if upper else out

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.fft
 from jaxtyping import Array
 
-from ._axis import AbstractAxis, along, check_axis, scale
+from ._axis import AbstractAxis, along, apply_matrix, check_axis, scale
 
 # Below this size a product with the transform matrix beats the FFT of the extended array (measured on CPU; true on
 # accelerators at larger sizes still).
@@ -49,14 +49,14 @@ class Sine(AbstractAxis):
 
     def forward(self, values: Array, axis: int) -> Array:
         if self.n <= _MATRIX_SIZE or self.centred:
-            return _apply(_sine_matrix(self.n, self.centred), values, axis)
+            return apply_matrix(_sine_matrix(self.n, self.centred), values, axis)
         v = jnp.moveaxis(values, axis, -1)
         odd = jnp.concatenate([jnp.zeros_like(v[..., :1]), v[..., 1:-1], jnp.zeros_like(v[..., :1]), -v[..., -2:0:-1]], axis=-1)
         return jnp.moveaxis(_times_real(jnp.fft.rfft(odd, norm="forward"), "imag", -2.0), -1, axis)
 
     def backward(self, coefficients: Array, axis: int) -> Array:
         if self.n <= _MATRIX_SIZE or self.centred:
-            return _apply(_sine_inverse(self.n, self.centred), coefficients, axis)
+            return apply_matrix(_sine_inverse(self.n, self.centred), coefficients, axis)
         c = jnp.moveaxis(coefficients, axis, -1)
         odd = jnp.concatenate([jnp.zeros_like(c[..., :1]), c[..., 1:-1], jnp.zeros_like(c[..., :1]), -c[..., -2:0:-1]], axis=-1)
         return jnp.moveaxis(_times_real(jnp.fft.rfft(odd), "imag", -0.5), -1, axis)
@@ -139,14 +139,14 @@ class Cosine(AbstractAxis):
 
     def forward(self, values: Array, axis: int) -> Array:
         if self.n <= _MATRIX_SIZE or self.centred:
-            return _apply(_cosine_matrix(self.n, self.centred), values, axis)
+            return apply_matrix(_cosine_matrix(self.n, self.centred), values, axis)
         v = jnp.moveaxis(values, axis, -1)
         c = _times_real(jnp.fft.rfft(jnp.concatenate([v, v[..., -2:0:-1]], axis=-1), norm="forward"), "real", 2.0)
         return jnp.moveaxis(_scale_ends(c, 0.5), -1, axis)
 
     def backward(self, coefficients: Array, axis: int) -> Array:
         if self.n <= _MATRIX_SIZE or self.centred:
-            return _apply(_cosine_inverse(self.n, self.centred), coefficients, axis)
+            return apply_matrix(_cosine_inverse(self.n, self.centred), coefficients, axis)
         c = _scale_ends(jnp.moveaxis(coefficients, axis, -1), 2.0)
         v = _times_real(jnp.fft.rfft(jnp.concatenate([c, c[..., -2:0:-1]], axis=-1)), "real", 0.5)
         return jnp.moveaxis(v, -1, axis)
@@ -231,11 +231,6 @@ def _cosine_matrix(n: int, centred: bool) -> np.ndarray:
 
 def _cosine_inverse(n: int, centred: bool) -> np.ndarray:
     return np.cos(_angles(n, centred, np.arange(n))).T
-
-
-def _apply(matrix: np.ndarray, array: Array, axis: int) -> Array:
-    out = jnp.tensordot(array, jnp.asarray(matrix, array.dtype), axes=((axis,), (1,)), precision="highest")
-    return jnp.moveaxis(out, -1, axis)
 
 
 def _times_real(c: Array, part: str, factor: float) -> Array:

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ._axis import AbstractAxis, check_axis
-from ._boundary import AbstractBoundary, Dirichlet, Free, Neumann, Periodic
+from ._axis import AbstractAxis, along, check_axis
+from ._boundary import AbstractBoundary, Dirichlet, Free, Held, Neumann, Periodic
 from ._stencil import convolve, finite_difference_weights, near_end, take
 
 
@@ -91,8 +91,7 @@ class Uniform(AbstractAxis):
         if self.is_periodic:
             return convolve(centre, self._wrap(values, axis, reach, reach), axis), self
         inner = convolve(centre, values, axis)
-        ends = [self._closure(values, axis, order, reach, upper) for upper in (False, True)]
-        return jnp.concatenate([ends[0], inner, ends[1]], axis=axis), self.free
+        return self._with_ends(inner, axis, lambda upper: self._closure(values, axis, order, reach, upper)), self.free
 
     def flux_divergence(self, a: Array, u: Array, axis: int, mean: Callable) -> Array:
         """`d/dx (a du/dx)` in conservative form: fluxes `a du/dx` at the faces between nodes, differenced at the nodes.
@@ -109,8 +108,7 @@ class Uniform(AbstractAxis):
             return convolve(divergence / h, flux, axis)
         flux = mean(a, lambda v: self._at_faces(v, axis, 0)) * self._at_faces(u, axis, 1) * jnp.asarray(1 / h, u.dtype)
         centre = finite_difference_weights(np.arange(self.order) - half + 0.5, 0.0, 1) / h
-        parts = [self._divergence_closure(a, flux, axis, upper) for upper in (False, True)]
-        return jnp.concatenate([parts[0], convolve(centre, flux, axis), parts[1]], axis=axis)
+        return self._with_ends(convolve(centre, flux, axis), axis, lambda upper: self._divergence_closure(a, flux, axis, upper))
 
     def _at_faces(self, values: Array, axis: int, derivative: int) -> Array:
         # The error of these stencils jumps where the one-sided ones begin, and the divergence divides the jump by the
@@ -145,9 +143,20 @@ class Uniform(AbstractAxis):
         """The values with Dirichlet end nodes set to their conditions."""
         for side, index in ((self.lower, 0), (self.upper, self.n - 1)):
             if isinstance(side, Dirichlet):
-                at = (slice(None),) * axis + (index,)
-                values = values.at[at].set(side.value.astype(values.dtype))
+                end = along(np.arange(self.n) == index, axis, values.ndim)
+                values = jnp.where(end, _spread(side.value, values, axis), values)
         return values
+
+    def _with_ends(self, inner: Array, axis: int, closure: Callable[[bool], Array]) -> Array:
+        """Inner results with those near both ends, where the one-sided stencils stand; zero at a `Held` end of order 2."""
+        missing = self.n - inner.shape[axis]
+        held = [isinstance(side, Held) and missing == 2 for side in (self.lower, self.upper)]
+        out = inner if held[0] else jnp.concatenate([closure(False), inner], axis=axis)
+        out = out if held[1] else jnp.concatenate([out, closure(True)], axis=axis)
+        widths = [(0, 0)] * inner.ndim
+        widths[axis] = (int(held[0]), int(held[1]))
+        # A pad fuses with what follows, a concatenation does not: five times faster products in iterative solvers.
+        return jnp.pad(out, widths) if any(held) else out
 
     def _closure(self, values: Array, axis: int, order: int, reach: int, upper: bool) -> Array:
         side, h = self.upper if upper else self.lower, self.spacing

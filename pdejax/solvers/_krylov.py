@@ -68,8 +68,9 @@ def solve_linear(system: Unknowns, solver, rtol: float, atol: float, name: str, 
     """Solve `F(w) = 0` for linear `F` through lineax, which brings the implicit derivative, and measure what came out."""
     start, product = jax.linearize(system.residual, system.guess())
     operator = lx.FunctionLinearOperator(product, system.structure(), tags)
-    out = lx.linear_solve(operator, -start, solver, options=options, throw=False)
-    error = system.relative_error(out.value)
+    right = -start
+    out = lx.linear_solve(operator, right, solver, options=options, throw=False)
+    error = system.relative_error(out.value, right)
     # Twice the tolerance: the residual is recomputed; the recursive one that stopped the iteration differs by rounding.
     met = (error <= jnp.asarray(2 * rtol, error.dtype)) | ((atol > 0) & (out.result == lx.RESULTS.successful))
     failed = RESULTS.where(out.result == lx.RESULTS.successful, RESULTS.tolerance_not_reached, RESULTS.promote(out.result))

@@ -46,7 +46,7 @@ class Newton(AbstractMethod):
             max_steps=50 if options.max_steps is None else options.max_steps,
             throw=False,
         )
-        error = system.relative_error(out.value)
+        error = system.relative_error(out.value, -system.residual(system.guess()))
         met = error <= jnp.asarray(2 * rtol, error.dtype)
         code = RESULTS.promote(out.result)
         failed = RESULTS.where(code == RESULTS.successful, RESULTS.tolerance_not_reached, code)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ..fields import Eigenbasis, GridField
-from ..grids import Chebyshev, Cosine, Grid, Uniform, scale
+from ..grids import Chebyshev, Cosine, Dirichlet, Grid, Held, Uniform, scale
 from ._problem import SteadyProblem, unknown_nodes
 
 
@@ -35,7 +35,8 @@ class Unknowns(eqx.Module):
 
     def residual(self, w: Array) -> Array:
         """`F(w)`."""
-        r = self.problem.equation.residual(self.field(w))
+        u = self.field(w)
+        r = self.problem.equation.residual(u.with_grid(_held(u.grid)))
         if r.channels != self.problem.channels:
             raise ValueError(
                 f"{type(self.problem.equation).__name__} gives {r.channels} residuals for {self.problem.channels} unknown channels; "
@@ -74,16 +75,27 @@ class Unknowns(eqx.Module):
 
         return lx.FunctionLinearOperator(apply, self.structure(), lx.positive_semidefinite_tag)
 
-    def relative_error(self, w: Array) -> Array:
-        """Residual of `w` in the dual norm of the Laplacian, relative to that of the zero guess."""
+    def relative_error(self, w: Array, right: Array) -> Array:
+        """Residual of `w` in the dual norm of the Laplacian, relative to `right = -F(0)`."""
         dual = self.preconditioner().mv
         square = lambda r: jnp.sum(r * dual(r))
-        r, start = self.residual(w), self.residual(self.guess())
-        size = square(start)
-        return jnp.sqrt(jnp.maximum(square(r), 0) / jnp.where(size > 0, size, jnp.ones((), size.dtype)))
+        size = square(right)
+        return jnp.sqrt(jnp.maximum(square(self.residual(w)), 0) / jnp.where(size > 0, size, jnp.ones((), size.dtype)))
 
     def _weights(self) -> Array:
         return jnp.asarray(symmetrising_weights(self.problem.grid), self.dtype)[None]
+
+
+def _held(grid: Grid) -> Grid:
+    """The grid with known end nodes in place of Dirichlet conditions of `Uniform` axes: their values are set already."""
+
+    def held(axis):
+        if not isinstance(axis, Uniform):
+            return axis
+        lower, upper = (Held() if isinstance(side, Dirichlet) else side for side in (axis.lower, axis.upper))
+        return Uniform(axis.n, axis.length, axis.start, lower, upper, axis.order)
+
+    return grid.with_axes(map(held, grid.axes))
 
 
 def symmetrising_weights(grid: Grid) -> np.ndarray:

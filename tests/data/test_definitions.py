@@ -1,5 +1,6 @@
 """Generated data against solvers that share no code with ours, and reproducibility from the key."""
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
@@ -131,6 +132,21 @@ def test_generation_reports_and_compiles_once():
     fewer, _ = generate(sample, 4, key=jax.random.key(0), chunk=3)
     np.testing.assert_array_equal(fewer, x[:4])
     assert len(traces) == 1
+    with jax.enable_x64(False):  # known in every thread
+        single, _ = generate(sample, 7, key=jax.random.key(0), chunk=3)
+    assert single.dtype == np.float32 and x.dtype == np.float64 and len(traces) == 2
+
+
+def test_a_failing_sample_stops_the_generation():
+    def sample(key):
+        bad = jax.numpy.any(jax.random.key_data(key) == jax.random.key_data(jax.random.fold_in(jax.random.key(0), 5)))
+        value = eqx.error_if(jax.numpy.ones((1, 5)), bad, "sample five is bad")
+        return value, value
+
+    reports = []
+    with pytest.raises(RuntimeError, match="sample five is bad"):
+        generate(sample, 40, key=jax.random.key(0), chunk=2, progress=lambda *args: reports.append(args))
+    assert reports == [(2, 40), (4, 40)]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
+from equinox.internal import unvmap_any
 from jaxtyping import Array, PyTree
 
 
@@ -47,21 +48,26 @@ class PCG(lx.AbstractLinearSolver):
         goal = (jnp.asarray(self.rtol, dtype) * size + jnp.asarray(self.atol, dtype)) ** 2
         z = precondition(r)
 
-        def unfinished(carry):
-            _, _, _, rz, step, curved = carry
+        def going(rz, step, curved):
             return (rz > goal) & (step < limit) & ~curved
 
+        def unfinished(carry):
+            # One answer for a whole batch, so that `vmap` copies no state: finished lanes take steps of length zero.
+            return unvmap_any(going(*carry[3:]))
+
         def body(carry):
-            x, r, p, rz, step, _ = carry
+            x, r, p, rz, step, curved = carry
+            live = going(rz, step, curved)
             q = operator.mv(p)
             curvature = _dot(p, q)
-            curved = ~(curvature > 0)
-            alpha = jnp.where(curved, jnp.zeros((), dtype), rz / jnp.where(curved, jnp.ones((), dtype), curvature))
-            x = _axpy(alpha, p, x)
-            r = _axpy(-alpha, q, r)
+            curved = curved | (live & ~(curvature > 0))
+            live = live & ~curved
+            alpha = jnp.where(live, rz / jnp.where(live, curvature, 1), 0)
+            x, r = _axpy(alpha, p, x), _axpy(-alpha, q, r)
             z = precondition(r)
-            rz_next = _dot(r, z)
-            return x, r, _axpy(rz_next / rz, p, z), rz_next, step + 1, curved
+            rz_next = jnp.where(live, _dot(r, z), rz)
+            beta = jnp.where(live, rz_next / jnp.where(live, rz, 1), 0)
+            return x, r, _axpy(beta, p, z), rz_next, step + live, curved
 
         start = (x, r, z, _dot(r, z), jnp.zeros((), int), jnp.zeros((), bool))
         x, _, _, rz, steps, curved = jax.lax.while_loop(unfinished, body, start)
