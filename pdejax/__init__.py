@@ -40,7 +40,19 @@ if TYPE_CHECKING:
     from .solvers import solve as solve
 
 # Loaded on first use, so that importing pdejax costs little more than importing jax and equinox.
-_PACKAGES = ("calculus", "data", "equations", "fields", "grids", "nn", "objectives", "operators", "solvers", "training", "verify")
+_PACKAGES = (
+    "calculus",
+    "data",
+    "equations",
+    "fields",
+    "grids",
+    "nn",
+    "objectives",
+    "operators",
+    "solvers",
+    "training",
+    "verify",
+)
 _HOME = {
     **dict.fromkeys(("Grid", "Fourier", "Sine", "Cosine", "Chebyshev", "Uniform"), "grids"),
     **dict.fromkeys(("Dirichlet", "Neumann", "Periodic", "Free"), "grids"),

@@ -4,11 +4,12 @@
 
 Both sides solve the five-point flux form of -div(a grad u) = 1 with a in {3, 12} and zero Dirichlet values for the
 same permeabilities, in float64. scipy assembles and factorises each sample, exact to rounding, with two column
-orderings: COLAMD, its default, and the faster MMD_AT_PLUS_A. pdejax stops where `darcy_fno` does (RTOL below). It is timed for the solves alone
-and for the whole call `darcy_fno`, which also draws the media and measures its own discretisation error on a grid twice
-as fine. Rounds are interleaved in alternating order; figures are medians. By default the process uses every core it is
-given (scipy's factorisation is serial) and the unit is wall seconds; with `--cores 1` it is pinned to one core and the
-unit is CPU seconds, which are robust on a shared machine. About a minute; the last line is JSON.
+orderings: COLAMD, its default, and the faster MMD_AT_PLUS_A. pdejax stops where `darcy_fno` does (RTOL below). It is
+timed for the solves alone and for the whole call `darcy_fno`, which also draws the media and measures its own
+discretisation error on a grid twice as fine. Rounds are interleaved in alternating order; figures are medians. By
+default the process uses every core it is given (scipy's factorisation is serial) and the unit is wall seconds; with
+`--cores 1` it is pinned to one core and the unit is CPU seconds, which are robust on a shared machine. About a minute;
+the last line is JSON.
 """
 
 import argparse

@@ -78,12 +78,14 @@ def _sum(terms):
 
 def _one_channel(name: str, u: AbstractField) -> None:
     if u.channels != 1:
-        raise ValueError(f"{name} takes a field with one channel, got {u.channels}; write stack([{name}(u[i]) for i in ...]).")
+        raise ValueError(
+            f"{name} takes a field with one channel, got {u.channels}; write stack([{name}(u[i]) for i in ...])."
+        )
 
 
 def _vector(name: str, v: AbstractField) -> None:
     if v.channels != len(v.space_names):
         raise ValueError(
-            f"{name} takes a vector field with one channel per space axis ({', '.join(v.space_names)}), got {v.channels} channels; "
-            "join components with stack."
+            f"{name} takes a vector field with one channel per space axis ({', '.join(v.space_names)}), got "
+            f"{v.channels} channels; join components with stack."
         )

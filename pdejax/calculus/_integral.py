@@ -60,7 +60,8 @@ def inner(u: AbstractField, v: AbstractField) -> Array:
 
 
 def norm(u: GridField, s: float = 0.0) -> Array:
-    """Sobolev norm `||u||_{H^s} = (sum_k (1 + |k|^2)^s |u_k|^2 |domain|)^(1/2)` over all channels; `s = 0` is the L2 norm.
+    """Sobolev norm `||u||_{H^s} = (sum_k (1 + |k|^2)^s |u_k|^2 |domain|)^(1/2)` over all channels;
+    `s = 0` is the L2 norm.
 
     `s = 0` uses the quadrature of any grid. Other `s` (any real number) need `Fourier`, `Sine` or `Cosine` axes, whose
     basis functions are orthogonal; positive integers also work on any axis, by derivatives
@@ -77,7 +78,8 @@ def norm(u: GridField, s: float = 0.0) -> Array:
     if s == 1:
         return jnp.sqrt(sum((norm(u.derivative(name)) ** 2 for name in u.names), norm(u) ** 2))
     raise ValueError(
-        f"the H^{s} norm needs Fourier, Sine or Cosine axes, this field lives on {u.grid}; use s=0 or s=1, or resample it."
+        f"the H^{s} norm needs Fourier, Sine or Cosine axes, this field lives on {u.grid}; "
+        "use s=0 or s=1, or resample it."
     )
 
 
@@ -87,7 +89,8 @@ def _spectral_square(u: GridField, s: float) -> Array:
     weight, square = np.ones(()), np.zeros(())
     for axis, stored in zip(u.grid.axes, u.grid.coefficient_axes(u.is_real), strict=True):
         k = stored.modes * (2 if isinstance(axis, Fourier) else 1) * np.pi / axis.length
-        # Parseval: exp and the constant cosine have mean square 1, sines and other cosines 1/2; half spectra count twice.
+        # Parseval: exp and the constant cosine have mean square 1, sines and other cosines 1/2;
+        # half spectra count twice.
         mean = np.ones(len(k))
         if isinstance(axis, Fourier):
             if len(k) != axis.n:
@@ -109,5 +112,7 @@ def functional_derivative(energy: Callable[[AbstractField], Array], u: AbstractF
     """
     functional = energy(SymbolicField(u.space_names, u.channels))  # type: ignore[arg-type]
     if not isinstance(functional, Functional):
-        raise TypeError(f"an energy ends in integrate(...) or inner(...), got {type(functional).__name__}; write integrate(L(u)).")
+        raise TypeError(
+            f"an energy ends in integrate(...) or inner(...), got {type(functional).__name__}; write integrate(L(u))."
+        )
     return euler_lagrange(functional.integrand, u)

@@ -1,8 +1,17 @@
 import numpy as np
 
-from ..fields import AbstractExpressionField, Eigenbasis, GridField, expression, stack
+from ..fields import (
+    AbstractExpression,
+    AbstractExpressionField,
+    Constant,
+    Eigenbasis,
+    GridField,
+    Leaf,
+    Product,
+    Sum,
+    stack,
+)
 from ..grids import scale
-
 
 
 def inverse_laplacian(f):
@@ -21,8 +30,8 @@ def inverse_laplacian(f):
         found = _unlaplacian(f.expression, _space_axes(f))
         if found is None:
             raise TypeError(
-                "the Laplacian of a function can be inverted if the function was written as laplacian(psi); write it so, "
-                "or write inverse_laplacian(sample(f, grid))."
+                "the Laplacian of a function can be inverted if the function was written as laplacian(psi); write it "
+                "so, or write inverse_laplacian(sample(f, grid))."
             )
         return f.rebuilt(found)
     if f._flips:
@@ -38,20 +47,22 @@ def _space_axes(f: AbstractExpressionField) -> list[int]:
     return [i for i, name in enumerate(f.coordinates) if name != "t"]
 
 
-def _unlaplacian(node: expression.AbstractExpression, axes: list[int]) -> expression.AbstractExpression | None:
+def _unlaplacian(node: AbstractExpression, axes: list[int]) -> AbstractExpression | None:
     match node:
-        case expression.Product(a=expression.Constant(), b=inner) | expression.Product(a=inner, b=expression.Constant()):
-            factor = node.a if isinstance(node.a, expression.Constant) else node.b
+        case Product(a=Constant(), b=inner) | Product(a=inner, b=Constant()):
+            factor = node.a if isinstance(node.a, Constant) else node.b
             found = _unlaplacian(inner, axes)
-            return None if found is None else expression.Product(factor, found)
+            return None if found is None else Product(factor, found)
     terms = _terms(node)
-    if len(terms) != len(axes) or not all(isinstance(term, expression.Leaf) and term.fn is terms[0].fn for term in terms):
+    if len(terms) != len(axes) or not all(isinstance(term, Leaf) and term.fn is terms[0].fn for term in terms):
         return None
     # Second derivatives of one function along each space axis: lower each and see that the same function is left.
-    left = {tuple(o - 2 * (i == axis) for i, o in enumerate(term.orders)) for term, axis in zip(terms, axes, strict=True)}
+    left = {
+        tuple(o - 2 * (i == axis) for i, o in enumerate(term.orders)) for term, axis in zip(terms, axes, strict=True)
+    }
     orders = left.pop()
-    return None if left or min(orders) < 0 else expression.Leaf(terms[0].fn, orders)
+    return None if left or min(orders) < 0 else Leaf(terms[0].fn, orders)
 
 
 def _terms(node):
-    return [*_terms(node.a), *_terms(node.b)] if isinstance(node, expression.Sum) else [node]
+    return [*_terms(node.a), *_terms(node.b)] if isinstance(node, Sum) else [node]

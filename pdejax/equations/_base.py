@@ -96,18 +96,26 @@ class Example(eqx.Module):
 
 def parameter(value) -> Array:
     """A physical parameter as a differentiable leaf."""
-    return value if isinstance(value, jax.Array | np.ndarray) or not isinstance(value, int | float) else jnp.asarray(float(value))
+    return (
+        value
+        if isinstance(value, jax.Array | np.ndarray) or not isinstance(value, int | float)
+        else jnp.asarray(float(value))
+    )
 
 
 def data(value):
-    """A coefficient or source: a number becomes a leaf; fields stay as they are; a function of coordinates is refused with advice.
+    """A coefficient or source: a number becomes a leaf; fields stay as they are;
+    a function of coordinates is refused with advice.
 
     **Raises** `TypeError` for other callables.
     """
     if isinstance(value, AbstractField):
         return value
     if callable(value):
-        raise TypeError("a coefficient given as a function needs its coordinates; write FunctionField.from_function(fn, ('x', 'y')).")
+        raise TypeError(
+            "a coefficient given as a function needs its coordinates; "
+            "write FunctionField.from_function(fn, ('x', 'y'))."
+        )
     return parameter(value)
 
 
@@ -119,7 +127,9 @@ def check_positive(equation: str, name: str, value) -> None:
         return
     lowest = np.min(np.asarray(value))
     if not lowest > 0:
-        raise ValueError(f"{equation} needs a positive {name}, got {lowest:g}; write {name}={abs(lowest) or 1.0:g} or larger.")
+        raise ValueError(
+            f"{equation} needs a positive {name}, got {lowest:g}; write {name}={abs(lowest) or 1.0:g} or larger."
+        )
 
 
 def entry(value: Array, i: int) -> Array:

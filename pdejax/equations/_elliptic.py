@@ -69,7 +69,9 @@ class Helmholtz(AbstractSteady):
         """`u = sin(pi x) sin(2 pi y)` with `k = 5`."""
         pi, k = jnp.pi, 5.0
         u = FunctionField.from_function(lambda x, y: jnp.sin(pi * x) * jnp.sin(2 * pi * y), ("x", "y"))
-        f = FunctionField.from_function(lambda x, y: (5 * pi**2 - k**2) * jnp.sin(pi * x) * jnp.sin(2 * pi * y), ("x", "y"))
+        f = FunctionField.from_function(
+            lambda x, y: (5 * pi**2 - k**2) * jnp.sin(pi * x) * jnp.sin(2 * pi * y), ("x", "y")
+        )
         return Example(cls(wavenumber=k, source=f), u, {"x": (0.0, 2.0), "y": (0.0, 2.0)})
 
 
@@ -93,6 +95,7 @@ class SemilinearPoisson(AbstractVariational):
         pi = jnp.pi
         u = FunctionField.from_function(lambda x, y: jnp.sin(pi * x) * jnp.sin(pi * y), ("x", "y"))
         f = FunctionField.from_function(
-            lambda x, y: 2 * pi**2 * jnp.sin(pi * x) * jnp.sin(pi * y) + (jnp.sin(pi * x) * jnp.sin(pi * y)) ** 3, ("x", "y")
+            lambda x, y: 2 * pi**2 * jnp.sin(pi * x) * jnp.sin(pi * y) + (jnp.sin(pi * x) * jnp.sin(pi * y)) ** 3,
+            ("x", "y"),
         )
         return Example(cls(source=f), u, {"x": (0.0, 2.0), "y": (0.0, 2.0)})

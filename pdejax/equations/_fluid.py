@@ -10,8 +10,8 @@ from ._base import AbstractEvolution, Example, check_positive, parameter
 class NavierStokesVorticity(AbstractEvolution):
     """Incompressible flow in the plane by its vorticity: `w_t + v . grad w = nu lap w`, `v = curl psi`, `-lap psi = w`.
 
-    `viscosity` nu > 0. With `curl psi = (psi_y, -psi_x)` the vorticity is `w = dv_y/dx - dv_x/dy`. Grid fields invert the
-    Laplacian (the mean vorticity of a periodic box plays no part); a function field must be given as
+    `viscosity` nu > 0. With `curl psi = (psi_y, -psi_x)` the vorticity is `w = dv_y/dx - dv_x/dy`. Grid fields invert
+    the Laplacian (the mean vorticity of a periodic box plays no part); a function field must be given as
     `w = -laplacian(psi)`, from which the stream function is read off.
 
     **Raises** `ValueError` unless there are two space axes.
@@ -31,7 +31,11 @@ class NavierStokesVorticity(AbstractEvolution):
 
     @classmethod
     def example(cls) -> Example:
-        """Taylor-Green vortices on a uniform stream-function scale, `psi = exp(-2 nu t) cos x cos y` (Taylor & Green 1937)."""
+        """Taylor-Green vortices on a uniform stream-function scale, `psi = exp(-2 nu t) cos x cos y`
+        (Taylor & Green 1937).
+        """
         nu = 0.05
-        psi = FunctionField.from_function(lambda t, x, y: jnp.exp(-2 * nu * t) * jnp.cos(x) * jnp.cos(y), ("t", "x", "y"))
+        psi = FunctionField.from_function(
+            lambda t, x, y: jnp.exp(-2 * nu * t) * jnp.cos(x) * jnp.cos(y), ("t", "x", "y")
+        )
         return Example(cls(viscosity=nu), -laplacian(psi), {"x": (0.0, 2 * jnp.pi), "y": (0.0, 2 * jnp.pi)})

@@ -14,5 +14,5 @@ def transport(velocity: Array, u: AbstractField) -> AbstractField:
 def self_advection(u: AbstractField) -> AbstractField:
     """`(u . grad) u`; in one dimension in the form `(u^2 / 2)_x`, which needs one transform fewer."""
     if u.channels == len(u.space_names) == 1:
-        return 0.5 * d(u**2, u.space_names[0])
+        return d(u**2, u.space_names[0]) * 0.5
     return advect(u, u)

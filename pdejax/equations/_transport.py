@@ -20,7 +20,7 @@ class Advection(AbstractEvolution):
         return -transport(self.velocity, u)
 
     def nonlinear(self, u: AbstractField, t) -> AbstractField:
-        return 0.0 * u
+        return u * 0.0
 
     @classmethod
     def example(cls) -> Example:
@@ -41,12 +41,14 @@ class Diffusion(AbstractEvolution):
         return self.diffusivity * laplacian(u)
 
     def nonlinear(self, u: AbstractField, t) -> AbstractField:
-        return 0.0 * u
+        return u * 0.0
 
     @classmethod
     def example(cls) -> Example:
         """`exp(-5 nu t) sin(x) cos(2 y)`."""
-        solution = FunctionField.from_function(lambda t, x, y: jnp.exp(-0.5 * t) * jnp.sin(x) * jnp.cos(2 * y), ("t", "x", "y"))
+        solution = FunctionField.from_function(
+            lambda t, x, y: jnp.exp(-0.5 * t) * jnp.sin(x) * jnp.cos(2 * y), ("t", "x", "y")
+        )
         return Example(cls(diffusivity=0.1), solution, {"x": (0.0, 2 * jnp.pi), "y": (0.0, 2 * jnp.pi)})
 
 
@@ -63,7 +65,7 @@ class AdvectionDiffusion(AbstractEvolution):
         return self.diffusivity * laplacian(u) - transport(self.velocity, u)
 
     def nonlinear(self, u: AbstractField, t) -> AbstractField:
-        return 0.0 * u
+        return u * 0.0
 
     @classmethod
     def example(cls) -> Example:

@@ -90,7 +90,9 @@ class KuramotoSivashinsky(AbstractEvolution):
 
     @classmethod
     def example(cls) -> Example:
-        """The manufactured wave `sin(x - t)`: with it `u_xx + u_xxxx = 0`, so the source is `-cos(x - t) + sin(2 (x - t)) / 2`."""
+        """The manufactured wave `sin(x - t)`: with it `u_xx + u_xxxx = 0`, so the source is
+        `-cos(x - t) + sin(2 (x - t)) / 2`.
+        """
         solution = FunctionField.from_function(lambda t, x: jnp.sin(x - t), ("t", "x"))
         source = FunctionField.from_function(lambda t, x: -jnp.cos(x - t) + jnp.sin(2 * (x - t)) / 2, ("t", "x"))
         return Example(Forced(cls(), source), solution, {"x": (0.0, 2 * jnp.pi)})
@@ -117,7 +119,9 @@ class AllenCahn(AbstractEvolution):
         diffusivity, reaction = 0.1, 1.0
         u = FunctionField.from_function(lambda t, x: jnp.exp(-t) * jnp.cos(x), ("t", "x"))
         source = FunctionField.from_function(
-            lambda t, x: (diffusivity - 1 - reaction) * jnp.exp(-t) * jnp.cos(x) + reaction * (jnp.exp(-t) * jnp.cos(x)) ** 3,
+            lambda t, x: (
+                (diffusivity - 1 - reaction) * jnp.exp(-t) * jnp.cos(x) + reaction * (jnp.exp(-t) * jnp.cos(x)) ** 3
+            ),
             ("t", "x"),
         )
         return Example(Forced(cls(diffusivity, reaction), source), u, {"x": (0.0, 2 * jnp.pi)})

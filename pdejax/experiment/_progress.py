@@ -49,11 +49,9 @@ class Meter:
             ]
             fields = [TextColumn("{task.fields[rate]}")]
             fields += [TextColumn(f"[dim]{name}[/] {{task.fields[{name}]}}") for name in ("loss", "validation", "left")]
-            self.bar = Progress(*columns, *fields, console=self.console)
-            self.task = self.bar.add_task(
-                "training", total=total, rate="compiling", loss="-", validation="-", left="--"
-            )
-            self.bar.start()
+            bar = self.bar = Progress(*columns, *fields, console=self.console)
+            self.task = bar.add_task("training", total=total, rate="compiling", loss="-", validation="-", left="--")
+            bar.start()
         else:
             self.console.print(f"training for {total} steps; compiling first")
 
@@ -107,18 +105,19 @@ class Counter:
                 self.last_line = now
                 self.console.print(f"samples {done}/{total}  left {left}")
             return
-        if self.bar is None:
+        bar = self.bar
+        if bar is None:
             columns = [
                 SpinnerColumn(),
                 TextColumn("{task.completed:.0f}/{task.total:.0f} samples"),
                 BarColumn(bar_width=None),
             ]
-            self.bar = Progress(
+            bar = self.bar = Progress(
                 *columns, TextColumn("[dim]left[/] {task.fields[left]}"), console=self.console, transient=True
             )
-            self.task = self.bar.add_task("generating", total=total, left=left)
-            self.bar.start()
-        self.bar.update(self.task, completed=done, left=left)
+            self.task = bar.add_task("generating", total=total, left=left)
+            bar.start()
+        bar.update(self.task, completed=done, left=left)
         if done >= total:
             self.close()
 

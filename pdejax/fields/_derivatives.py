@@ -6,13 +6,16 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 
-def derivatives(fn: Callable[[Array], Array], point: Array, wanted: set[tuple[int, ...]]) -> dict[tuple[int, ...], Array]:
+def derivatives(
+    fn: Callable[[Array], Array], point: Array, wanted: set[tuple[int, ...]]
+) -> dict[tuple[int, ...], Array]:
     """Several partial derivatives of one function at one point, computed together.
 
     `wanted` holds multi-indices such as `(0, 2)` for the second derivative along the second coordinate. The function is
     pushed forward along the coordinate with the highest order by nested forward mode and linearised there once; first
-    derivatives along the other coordinates are pushed through the same linearisation, so the function itself is evaluated
-    once. What remains (second derivatives along further coordinates, mixed ones) recurses along the next coordinate.
+    derivatives along the other coordinates are pushed through the same linearisation, so the function itself is
+    evaluated once. What remains (second derivatives along further coordinates, mixed ones) recurses along the next
+    coordinate.
 
     **Returns** a dict from multi-index to `(channels,)`.
     """

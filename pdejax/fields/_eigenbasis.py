@@ -1,6 +1,5 @@
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -43,7 +42,9 @@ class Eigenbasis(eqx.Module):
     def shape(self, real: bool = True) -> tuple[int, ...]:
         """Shape of one channel's modes."""
         dense, axes = self._dense(), self.grid.coefficient_axes(real)
-        return tuple(len(second_derivative_modes(a).eigenvalues) if i in dense else len(a.modes) for i, a in enumerate(axes))
+        return tuple(
+            len(second_derivative_modes(a).eigenvalues) if i in dense else len(a.modes) for i, a in enumerate(axes)
+        )
 
     def active(self, real: bool = True) -> np.ndarray:
         """Which stored modes are functions on the grid: closed sine axes keep two entries that are always zero."""
@@ -57,7 +58,9 @@ class Eigenbasis(eqx.Module):
 
     def dtype(self, real: bool = True):
         """Dtype of the modes for fields of the default precision."""
-        return jax.eval_shape(self.grid.forward, jax.ShapeDtypeStruct(self.grid.shape, float if real else complex)).dtype
+        return jax.eval_shape(
+            self.grid.forward, jax.ShapeDtypeStruct(self.grid.shape, float if real else complex)
+        ).dtype
 
     def from_values(self, values: Array) -> Array:
         """Modes of node values `(channels, *shape)`."""

@@ -1,8 +1,8 @@
 """Expressions in functions and their derivatives.
 
-A `FunctionField` is one of these. Differentiation is symbolic down to derivatives of the underlying functions, so that an
-equation's residual knows all derivatives it needs before anything is evaluated, and each function is differentiated once,
-for all of them together.
+A `FunctionField` is one of these. Differentiation is symbolic down to derivatives of the underlying functions, so that
+an equation's residual knows all derivatives it needs before anything is evaluated, and each function is differentiated
+once, for all of them together.
 """
 
 import abc
@@ -270,7 +270,9 @@ def leaves(node: AbstractExpression) -> list[Leaf]:
     return list(found.values())
 
 
-def evaluate(node: AbstractExpression, leaf: Callable, constant: Callable, given: Callable = lambda field: field) -> Any:
+def evaluate(
+    node: AbstractExpression, leaf: Callable, constant: Callable, given: Callable = lambda field: field
+) -> Any:
     """Value of an expression from the values of its leaves, numbers and data; each node object is evaluated once."""
     done: dict[int, Any] = {}
 

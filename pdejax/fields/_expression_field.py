@@ -39,13 +39,17 @@ class AbstractExpressionField(AbstractField):
     def join(self, others) -> AbstractField:
         parts = [self.operand(other) for other in others]
         if any(part is None for part in parts):
-            raise TypeError("a function joins with functions; write stack([u, v]) to sample functions beside a grid field.")
+            raise TypeError(
+                "a function joins with functions; write stack([u, v]) to sample functions beside a grid field."
+            )
         return self.rebuilt(Stack((self.expression, *parts), (self.channels, *(other.channels for other in others))))
 
     def __getitem__(self, index: int) -> Self:
         channels = self.channels
         if not -channels <= index < channels:
-            raise IndexError(f"channel {index} asked of a field with {channels} channels; write u[0] .. u[{channels - 1}].")
+            raise IndexError(
+                f"channel {index} asked of a field with {channels} channels; write u[0] .. u[{channels - 1}]."
+            )
         return self if channels == 1 else self._or_zero(channel(self.expression, index % channels))
 
     def __add__(self, other) -> Self:
@@ -65,7 +69,9 @@ class AbstractExpressionField(AbstractField):
 
     def _combine(self, other, node) -> Self:
         operand = self.operand(other) if isinstance(other, AbstractField) else Constant(jnp.asarray(other))
-        return NotImplemented if operand is None else self.rebuilt(node(self.expression, operand))
+        if operand is None:
+            return NotImplemented
+        return self.rebuilt(node(self.expression, operand))
 
     def _or_zero(self, expression: AbstractExpression | None) -> Self:
         return self.rebuilt(Constant(jnp.zeros(())) if expression is None else expression)

@@ -26,7 +26,10 @@ class FunctionField(AbstractExpressionField):
     def __init__(self, fn: Callable, coordinates: tuple[str, ...]):
         coordinates = (coordinates,) if isinstance(coordinates, str) else tuple(coordinates)
         if not callable(fn):
-            raise TypeError(f"FunctionField needs a function of one point, got {type(fn).__name__}; write FunctionField(net, ('x',)).")
+            raise TypeError(
+                f"FunctionField needs a function of one point, got {type(fn).__name__}; "
+                "write FunctionField(net, ('x',))."
+            )
         if len(set(coordinates)) != len(coordinates) or not coordinates:
             raise ValueError(f"coordinates must be distinct names, got {coordinates}; write coordinates=('t', 'x').")
         self.expression = Leaf(fn, (0,) * len(coordinates))
@@ -44,7 +47,8 @@ class FunctionField(AbstractExpressionField):
         points = jnp.asarray(points)
         if points.ndim != 2 or points.shape[1] != len(self.coordinates):
             raise ValueError(
-                f"points for a function of ({', '.join(self.coordinates)}) have shape (m, {len(self.coordinates)}), got {points.shape}."
+                f"points for a function of ({', '.join(self.coordinates)}) have shape (m, {len(self.coordinates)}), "
+                f"got {points.shape}."
             )
         return jax.vmap(self.at_point)(points)
 
@@ -60,7 +64,9 @@ class FunctionField(AbstractExpressionField):
         return jnp.broadcast_to(value, (1,)) if jnp.ndim(value) == 0 else value
 
     def at(self, **fixed) -> Self:
-        """The function with some coordinates fixed: `u.at(t=0.5)`. Its values are taken first, derivatives of the rest after."""
+        """The function with some coordinates fixed: `u.at(t=0.5)`. Its values are taken first,
+        derivatives of the rest after.
+        """
         unknown = [name for name in fixed if name not in self.coordinates]
         if unknown:
             raise ValueError(f"no coordinate {unknown[0]!r} in a function of ({', '.join(self.coordinates)}).")
@@ -91,8 +97,8 @@ class FunctionField(AbstractExpressionField):
             index = tuple(self.coordinates.index(name) for name in other.coordinates)
             return Leaf(_Selected(other, index), (0,) * len(self.coordinates))
         raise ValueError(
-            f"a function of ({', '.join(self.coordinates)}) and one of ({', '.join(other.coordinates)}) do not combine; "
-            "give the first all coordinates of the second, or fix one with f.at(name=value)."
+            f"a function of ({', '.join(self.coordinates)}) and one of ({', '.join(other.coordinates)}) do not "
+            "combine; give the first all coordinates of the second, or fix one with f.at(name=value)."
         )
 
     def __repr__(self) -> str:
@@ -114,7 +120,9 @@ class _Fixed(eqx.Module):
     def __call__(self, point: Array) -> Array:
         names = self.field.coordinates
         rest = iter(point)
-        full = [jnp.asarray(self.fixed[name]).astype(point.dtype) if name in self.fixed else next(rest) for name in names]
+        full = [
+            jnp.asarray(self.fixed[name]).astype(point.dtype) if name in self.fixed else next(rest) for name in names
+        ]
         return self.field.at_point(jnp.stack(full))
 
 

@@ -1,5 +1,3 @@
-from typing import Self
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -29,7 +27,8 @@ class GridField(AbstractField):
     grid: Grid
     _kind: str = eqx.field(static=True)
     _real: bool = eqx.field(static=True)
-    # Names of the axes on which a channel has the parity opposite to the grid's (gradients of sine fields); () if none has.
+    # Names of the axes on which a channel has the parity opposite to the grid's (gradients of sine fields);
+    # () if none has.
     _flips: tuple[tuple[str, ...], ...] = eqx.field(static=True)
 
     def __init__(self, values: Array, grid: Grid):
@@ -38,23 +37,28 @@ class GridField(AbstractField):
             values = values.astype(jnp.result_type(float))
         if values.ndim != len(grid.shape) + 1 or values.shape[1:] != grid.shape:
             raise ValueError(
-                f"a field on {grid} needs values of shape (channels, {', '.join(map(str, grid.shape))}), got {values.shape}; "
-                "add the channel axis with values[None], or make a batch with jax.vmap(lambda v: GridField(v, grid))(values)."
+                f"a field on {grid} needs values of shape (channels, {', '.join(map(str, grid.shape))}), got "
+                f"{values.shape}; add the channel axis with values[None], or make a batch with "
+                "jax.vmap(lambda v: GridField(v, grid))(values)."
             )
         self.data, self.grid = values, grid
         self._kind, self._real, self._flips = VALUES, not jnp.iscomplexobj(values), ()
 
     @classmethod
-    def from_function(cls, fn, grid: Grid) -> Self:
-        """Sample `fn`, which takes one coordinate array per axis and returns an array, or a tuple of them (channels)."""
+    def from_function(cls, fn, grid: Grid) -> "GridField":
+        """Sample `fn`, which takes one coordinate array per axis and returns an array,
+        or a tuple of them (channels).
+        """
         dtype = jnp.result_type(float)
         out = fn(*(jnp.asarray(c, dtype) for c in grid.mesh()))
         parts = out if isinstance(out, tuple | list) else (out,)
         arrays = [jnp.asarray(p) for p in parts]
-        return cls(jnp.stack([jnp.broadcast_to(a, a.shape if a.shape == grid.shape else grid.shape) for a in arrays]), grid)
+        return cls(
+            jnp.stack([jnp.broadcast_to(a, a.shape if a.shape == grid.shape else grid.shape) for a in arrays]), grid
+        )
 
     @classmethod
-    def from_coefficients(cls, coefficients: Array, grid: Grid, real: bool = True) -> Self:
+    def from_coefficients(cls, coefficients: Array, grid: Grid, real: bool = True) -> "GridField":
         """Field with these coefficients, shape `(channels, *grid.coefficient_shape(real))`.
 
         **Raises** `ValueError` if the shape does not fit.
@@ -97,28 +101,28 @@ class GridField(AbstractField):
             return jnp.concatenate([self[i]._product_values for i in range(self.channels)])
         return self.grid.to_product(self.coefficients, self._real)
 
-    def as_values(self) -> Self:
+    def as_values(self) -> "GridField":
         """The same field holding values."""
         return make(self.values, self.grid, VALUES, self._real, self._flips)
 
-    def as_coefficients(self) -> Self:
+    def as_coefficients(self) -> "GridField":
         """The same field holding coefficients."""
         return make(self.coefficients, self.grid, COEFFICIENTS, self._real, self._flips)
 
-    def with_values(self, values: Array) -> Self:
+    def with_values(self, values: Array) -> "GridField":
         """Another field on the same grid."""
         return type(self)(values, self.grid)
 
-    def with_coefficients(self, coefficients: Array) -> Self:
+    def with_coefficients(self, coefficients: Array) -> "GridField":
         """Another field on the same grid, by its coefficients."""
         return type(self).from_coefficients(coefficients, self.grid, self._real)
 
-    def with_grid(self, grid: Grid) -> Self:
+    def with_grid(self, grid: Grid) -> "GridField":
         """The same data on a grid that differs only in how products are dealiased, or in boundary values."""
         base = self.as_coefficients() if self._kind == PRODUCT else self
         return make(base.data, grid, base._kind, base._real, base._flips)
 
-    def on(self, grid: Grid) -> Self:
+    def on(self, grid: Grid) -> "GridField":
         """The same node values read on another grid with the same nodes (sine/cosine, other boundary conditions).
 
         **Raises** `ValueError` if the nodes differ.
@@ -153,7 +157,7 @@ class GridField(AbstractField):
 
     # Calculus
 
-    def derivative(self, name: str, order: int = 1) -> Self:
+    def derivative(self, name: str, order: int = 1) -> "GridField":
         i = self.grid.index(name)
         if self._flips:
             return _join([self[c].derivative(name, order) for c in range(self.channels)])
@@ -166,7 +170,7 @@ class GridField(AbstractField):
         out, new_axis = axis.differentiate(data, data.ndim - len(self.grid.axes) + i, order)
         return make(out, self.grid.replace(**{name: new_axis}), kind, self._real)
 
-    def diffuse_along(self, coefficient, name: str, mean=arithmetic_mean) -> Self:
+    def diffuse_along(self, coefficient, name: str, mean=arithmetic_mean) -> "GridField":
         a = coefficient
         if isinstance(a, FunctionField):
             a = sample(a, self.grid.as_coefficient(), self.dtype)
@@ -184,17 +188,18 @@ class GridField(AbstractField):
         out = axis.flux_divergence(a, values, values.ndim - len(self.grid.axes) + self.grid.index(name), mean)
         return make(out, self.grid.replace(**{name: axis.free}), VALUES, self._real)
 
-    def coordinate(self, name: str) -> Self:
+    def coordinate(self, name: str) -> "GridField":
         grid = self.grid.as_coefficient()
         values = np.broadcast_to(grid.broadcast(grid.axis(name).points, name), grid.shape)
         return type(self)(jnp.asarray(values, self.data.real.dtype)[None], grid)
 
-    def map(self, fn, parity: str | None = None) -> Self:
+    def map(self, fn, parity: str | None = None) -> "GridField":
         sines = tuple(name for name, axis in zip(self.names, self.grid.axes, strict=True) if isinstance(axis, Sine))
         if (sines or self._flips) and parity not in ("odd", "even"):
             raise ValueError(
-                f"a function of a field that is odd across the ends of axis {', '.join(map(repr, sines)) or 'some channels'} may "
-                'be odd or even there; write u.map(fn, parity="odd") if fn(-u) = -fn(u), parity="even" if fn(-u) = fn(u).'
+                "a function of a field that is odd across the ends of axis "
+                f"{', '.join(map(repr, sines)) or 'some channels'} may be odd or even there; "
+                'write u.map(fn, parity="odd") if fn(-u) = -fn(u), parity="even" if fn(-u) = fn(u).'
             )
         if self._flips:
             return _join([self[c].map(fn, parity) for c in range(self.channels)])
@@ -204,32 +209,39 @@ class GridField(AbstractField):
 
     # Algebra
 
-    def join(self, others) -> Self:
+    def join(self, others) -> "GridField":
         return _join([self, *others])
 
-    def __getitem__(self, index: int) -> Self:
+    def __getitem__(self, index: int) -> "GridField":
         if not -self.channels <= index < self.channels:
-            raise IndexError(f"channel {index} asked of a field with {self.channels} channels; write u[0] .. u[{self.channels - 1}].")
+            raise IndexError(
+                f"channel {index} asked of a field with {self.channels} channels; write u[0] .. u[{self.channels - 1}]."
+            )
         index %= self.channels
         at = (slice(None),) * (self.data.ndim - 1 - len(self.grid.axes)) + (slice(index, index + 1),)
         grid = self.grid.flipped(self._flips[index]) if self._flips else self.grid
         return make(self.data[at], grid, self._kind, self._real)
 
-    def __add__(self, other) -> Self:
+    def __add__(self, other) -> "GridField":
         if isinstance(other, FunctionField):
             other = sample(other, self.grid, self.dtype)
         if not isinstance(other, GridField):
-            return NotImplemented if isinstance(other, AbstractField) else self._add_scalar(other)
+            if isinstance(other, AbstractField):
+                return NotImplemented
+            return self._add_scalar(other)
         check_nodes(self.grid, other.grid)
         if self._flips or other._flips:
             count = _broadcast_channels(self, other)
             return _join([self[c % self.channels] + other[c % other.channels] for c in range(count)])
         odd = self.grid.parity_flips(other.grid)
         if odd:
-            kinds = [f"{type(self.grid.axis(n)).__name__.lower()} + {type(other.grid.axis(n)).__name__.lower()}" for n in odd]
+            kinds = [
+                f"{type(self.grid.axis(n)).__name__.lower()} + {type(other.grid.axis(n)).__name__.lower()}" for n in odd
+            ]
             raise ValueError(
                 f"cannot add fields of opposite parity along axis {', '.join(map(repr, odd))} ({', '.join(kinds)}); "
-                "an odd number of derivatives turns sine into cosine, so check the orders, or write u.on(grid) to reinterpret."
+                "an odd number of derivatives turns sine into cosine, so check the orders, "
+                "or write u.on(grid) to reinterpret."
             )
         _broadcast_channels(self, other)
         grid, real = free(self.grid), self._real and other._real
@@ -239,15 +251,17 @@ class GridField(AbstractField):
             return make(self.coefficients + other.coefficients, grid, COEFFICIENTS, real)
         return make(self.values + other.values, grid, VALUES, real)
 
-    def _add_scalar(self, other) -> Self:
+    def _add_scalar(self, other) -> "GridField":
         # On a sine axis the constant is added at the inner nodes (as a source that is odd across the ends).
         kind = self._kind if self._kind != COEFFICIENTS else VALUES
         data = self.values if kind == VALUES else self.data
         other = _scalar(other, data.dtype)
         dtype = jnp.result_type(data.dtype, other.dtype) if jnp.iscomplexobj(other) else data.dtype
-        return make(data.astype(dtype) + other.astype(dtype), free(self.grid), kind, not jnp.iscomplexobj(dtype.type(0)))
+        return make(
+            data.astype(dtype) + other.astype(dtype), free(self.grid), kind, not jnp.iscomplexobj(dtype.type(0))
+        )
 
-    def __mul__(self, other) -> Self:
+    def __mul__(self, other) -> "GridField":
         if isinstance(other, FunctionField):
             other = sample(other, self.grid.as_coefficient(), self.dtype)
         if not isinstance(other, GridField):
@@ -261,7 +275,7 @@ class GridField(AbstractField):
             return make(self.data * factor.astype(self.data.dtype), grid, self._kind, False, self._flips)
         return self._product(other, jnp.multiply)
 
-    def __truediv__(self, other) -> Self:
+    def __truediv__(self, other) -> "GridField":
         if isinstance(other, FunctionField):
             other = sample(other, self.grid.as_coefficient(), self.dtype)
         if not isinstance(other, GridField):
@@ -270,14 +284,14 @@ class GridField(AbstractField):
             return self * (1 / jnp.asarray(other))
         return self._product(other, jnp.divide)
 
-    def __pow__(self, exponent) -> Self:
+    def __pow__(self, exponent) -> "GridField":
         if isinstance(exponent, int) and exponent == 1:
             return self
         if isinstance(exponent, int):
             return self.map(lambda v: v**exponent, parity="odd" if exponent % 2 else "even")
         return self.map(lambda v: v ** _scalar(exponent, v.dtype))
 
-    def _product(self, other: "GridField", operation) -> Self:
+    def _product(self, other: "GridField", operation) -> "GridField":
         check_nodes(self.grid, other.grid)
         count = _broadcast_channels(self, other)
         if self._flips or other._flips:
@@ -294,11 +308,14 @@ class GridField(AbstractField):
     # Other points, other grids
 
     def __call__(self, points: Array) -> Array:
-        """Values at arbitrary points `(m, number of axes)`: spectral sums, local polynomials on `Uniform` axes; `(m, channels)`."""
+        """Values at arbitrary points `(m, number of axes)`: spectral sums, local polynomials on `Uniform` axes;
+        `(m, channels)`.
+        """
         points = jnp.asarray(points)
         if points.ndim != 2 or points.shape[1] != len(self.names):
             raise ValueError(
-                f"points for a field of ({', '.join(self.names)}) have shape (m, {len(self.names)}), got {points.shape}."
+                f"points for a field of ({', '.join(self.names)}) have shape (m, {len(self.names)}), "
+                f"got {points.shape}."
             )
         if self._flips:
             return jnp.concatenate([self[c](points) for c in range(self.channels)], axis=1)
@@ -308,28 +325,37 @@ class GridField(AbstractField):
         def at_point(rows):
             out = self.coefficients
             for row in reversed(rows):
-                out = jnp.matmul(out, row.astype(out.dtype if jnp.iscomplexobj(out) or not jnp.iscomplexobj(row) else row.dtype),
-                                 precision="highest")
+                out = jnp.matmul(
+                    out,
+                    row.astype(out.dtype if jnp.iscomplexobj(out) or not jnp.iscomplexobj(row) else row.dtype),
+                    precision="highest",
+                )
             return out.real if self._real else out
 
         return jax.vmap(at_point)(matrices)
 
-    def resample(self, grid: Grid | tuple[int, ...]) -> Self:
+    def resample(self, grid: Grid | tuple[int, ...]) -> "GridField":
         """The field on another grid of the same axis names (or the same axes with another shape).
 
         Along an axis of the same kind and interval, coefficients are truncated or padded; elsewhere the basis is
         evaluated at the new nodes.
         """
         if not isinstance(grid, Grid):
-            grid = self.grid.with_shape(tuple(grid))
+            return self.resample(self.grid.with_shape(tuple(grid)))
         if self.grid.names != grid.names:
-            raise ValueError(f"resampling keeps the axis names: this field has {self.grid.names}, the grid {grid.names}.")
+            raise ValueError(
+                f"resampling keeps the axis names: this field has {self.grid.names}, the grid {grid.names}."
+            )
         if self._flips:
             return _join([self[c].resample(grid.flipped(self._flips[c])) for c in range(self.channels)])
         axes = self.grid.coefficient_axes(self._real)
-        same = [a.is_spectral and type(a) is type(b) and (a.length, a.start) == (b.length, b.start)
-                and getattr(a, "centred", False) == getattr(b, "centred", False)
-                for a, b in zip(self.grid.axes, grid.axes, strict=True)]
+        same = [
+            a.is_spectral
+            and type(a) is type(b)
+            and (a.length, a.start) == (b.length, b.start)
+            and getattr(a, "centred", False) == getattr(b, "centred", False)
+            for a, b in zip(self.grid.axes, grid.axes, strict=True)
+        ]
         if all(same):
             return make(self.grid.resize(self.coefficients, grid.shape, self._real), grid, COEFFICIENTS, self._real)
         out, first = self.coefficients, self.data.ndim - len(axes)
@@ -404,7 +430,9 @@ def sample(field: FunctionField, grid: Grid, dtype=None) -> GridField:
 
 
 def free(grid: Grid) -> Grid:
-    """The grid without boundary conditions on its nodal axes: sums and products do not satisfy their terms' conditions."""
+    """The grid without boundary conditions on its nodal axes:
+    sums and products do not satisfy their terms' conditions.
+    """
     return grid.with_axes(getattr(axis, "free", axis) for axis in grid.axes)
 
 
@@ -412,14 +440,16 @@ def check_nodes(a: Grid, b: Grid) -> None:
     """**Raises** `ValueError` if two grids have different nodes."""
     if not a.same_nodes(b):
         raise ValueError(
-            f"fields live on different grids: {a} and {b}; write field.resample(grid) to bring one onto the other's nodes."
+            f"fields live on different grids: {a} and {b}; "
+            "write field.resample(grid) to bring one onto the other's nodes."
         )
 
 
 def _broadcast_channels(a: GridField, b: GridField) -> int:
     if a.channels != b.channels and 1 not in (a.channels, b.channels):
         raise ValueError(
-            f"fields with {a.channels} and {b.channels} channels do not combine; take one channel with u[i] or join with stack."
+            f"fields with {a.channels} and {b.channels} channels do not combine; "
+            "take one channel with u[i] or join with stack."
         )
     return max(a.channels, b.channels)
 

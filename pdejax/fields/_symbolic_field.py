@@ -3,7 +3,18 @@ from typing import Self
 import equinox as eqx
 import jax.numpy as jnp
 
-from ._expression import AbstractExpression, Channel, Given, Leaf, Stack, add, differentiate, evaluate, leaves, variation
+from ._expression import (
+    AbstractExpression,
+    Channel,
+    Given,
+    Leaf,
+    Stack,
+    add,
+    differentiate,
+    evaluate,
+    leaves,
+    variation,
+)
 from ._expression_field import AbstractExpressionField
 from ._field import AbstractField
 
@@ -29,7 +40,9 @@ class SymbolicField(AbstractExpressionField):
         return _count(self.expression)
 
     def coordinate(self, name: str) -> Self:
-        raise ValueError("write the coordinate as a FunctionField in an energy: FunctionField.from_function(lambda x: x, ('x',)).")
+        raise ValueError(
+            "write the coordinate as a FunctionField in an energy: FunctionField.from_function(lambda x: x, ('x',))."
+        )
 
     def rebuilt(self, expression: AbstractExpression) -> Self:
         field = object.__new__(type(self))
@@ -86,7 +99,9 @@ def euler_lagrange(integrand: SymbolicField, u: AbstractField) -> AbstractField:
                 sign = -1.0 if sum(leaf.orders) % 2 else 1.0
                 total = add(total, term if sign > 0 or term is None else term.scaled(sign))
         if total is None:
-            raise ValueError("the energy does not depend on every channel of u; write it with the calculus applied to u.")
+            raise ValueError(
+                "the energy does not depend on every channel of u; write it with the calculus applied to u."
+            )
         parts.append(evaluate(total, value, lambda number: number, lambda field: field))
     parts = [part if isinstance(part, AbstractField) else u[0] * jnp.zeros(()) + part for part in parts]
     return parts[0] if len(parts) == 1 else parts[0].join(parts[1:])

@@ -1,10 +1,11 @@
 import abc
-from typing import Self
+from typing import Self, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.fft
 from jaxtyping import Array
 
 
@@ -19,7 +20,11 @@ class AbstractAxis(eqx.Module):
     n: eqx.AbstractVar[int]
     length: eqx.AbstractVar[float]
     start: eqx.AbstractVar[float]
-    dealias: eqx.AbstractVar[float]
+
+    @property
+    @abc.abstractmethod
+    def dealias(self) -> float:
+        """Factor by which the nodes are multiplied to evaluate products (below 1: the fraction of the modes kept)."""
 
     @property
     @abc.abstractmethod
@@ -71,7 +76,9 @@ class AbstractAxis(eqx.Module):
     @property
     @abc.abstractmethod
     def as_coefficient(self) -> "AbstractAxis":
-        """The axis on which a coefficient that multiplies functions of this axis lives (a sine axis: its cosine twin)."""
+        """The axis on which a coefficient that multiplies functions of this axis lives
+        (a sine axis: its cosine twin).
+        """
 
     @property
     def is_spectral(self) -> bool:
@@ -107,13 +114,21 @@ def check_axis(kind: str, n: int, length: float, dealias: float, minimum: int) -
         raise ValueError(f"{kind} needs a positive length, got length={length!r}; write {kind}({n}, length=1.0).")
     if not dealias > 0:
         raise ValueError(
-            f"{kind} needs a positive dealias factor, got {dealias!r}; write dealias=3/2 to pad for quadratic products, "
-            "dealias=2/3 to truncate, dealias=1 for neither."
+            f"{kind} needs a positive dealias factor, got {dealias!r}; write dealias=3/2 to pad for quadratic "
+            "products, dealias=2/3 to truncate, dealias=1 for neither."
         )
 
 
+def fast_size(n: float) -> int:
+    """The next size from `n` on for which real transforms are fast."""
+    # SciPy's annotations miss the result.
+    return cast(int, scipy.fft.next_fast_len(int(np.ceil(n)), real=True))
+
+
 def scale(array: Array, factor: np.ndarray | Array, imaginary: bool = False) -> Array:
-    """`array * factor` (or `array * i factor`) for a real factor: the array's dtype is kept and no complex product is formed."""
+    """`array * factor` (or `array * i factor`) for a real factor: the array's dtype is kept
+    and no complex product is formed.
+    """
     factor = jnp.asarray(factor).astype(array.real.dtype)
     if not jnp.iscomplexobj(array):
         return array * factor

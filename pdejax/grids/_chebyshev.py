@@ -4,10 +4,9 @@ from typing import Self
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-import scipy.fft
 from jaxtyping import Array
 
-from ._axis import AbstractAxis, along, apply_matrix, check_axis, scale
+from ._axis import AbstractAxis, along, apply_matrix, check_axis, fast_size, scale
 from ._boundary import AbstractBoundary, Free, Neumann, Periodic
 from ._trigonometric import Cosine
 
@@ -97,7 +96,7 @@ class Chebyshev(AbstractAxis):
     def product_size(self) -> int:
         if self.dealias <= 1:
             return self.n
-        return scipy.fft.next_fast_len(int(np.ceil(self.dealias * (self.n - 1))), real=True) + 1
+        return fast_size(self.dealias * (self.n - 1)) + 1
 
     def _cosine(self) -> Cosine:
         return Cosine(self.n)
@@ -116,7 +115,9 @@ class Chebyshev(AbstractAxis):
 
 @lru_cache(maxsize=64)
 def derivative_matrix(n: int, order: int) -> np.ndarray:
-    """Matrix taking Chebyshev coefficients on [-1, 1] to those of the derivative: `c_k a'_k = 2 sum_{p>k, p+k odd} p a_p`."""
+    """Matrix taking Chebyshev coefficients on [-1, 1] to those of the derivative:
+    `c_k a'_k = 2 sum_{p>k, p+k odd} p a_p`.
+    """
     k, p = np.meshgrid(np.arange(n), np.arange(n), indexing="ij")
     first = np.where((p > k) & ((p + k) % 2 == 1), 2.0 * p, 0.0)
     first[0] /= 2

@@ -4,10 +4,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.fft
 from jaxtyping import Array
 
-from ._axis import AbstractAxis, along, check_axis, scale
+from ._axis import AbstractAxis, along, check_axis, fast_size, scale
 
 
 class Fourier(AbstractAxis):
@@ -88,7 +87,7 @@ class HalfFourier(AbstractAxis):
     n: int = eqx.field(static=True)
     length: float = eqx.field(static=True)
     start: float = eqx.field(static=True)
-    dealias: float = eqx.field(static=True)
+    dealias: float = eqx.field(static=True, default=1.0)
 
     @property
     def points(self) -> np.ndarray:
@@ -187,7 +186,8 @@ def _resize(coefficients: Array, axis: int, old: int, new: int) -> Array:
 
 
 def _low_pass(axis_: AbstractAxis, coefficients: Array, axis: int, fraction: float) -> Array:
-    # Strictly below: with fraction 2/3 the highest kept mode then satisfies 3 k < n, so squares alias only onto dropped modes.
+    # Strictly below: with fraction 2/3 the highest kept mode then satisfies 3 k < n,
+    # so squares alias only onto dropped modes.
     keep = np.abs(axis_.modes) < fraction * axis_.n / 2
     return scale(coefficients, along(keep, axis, coefficients.ndim))
 
@@ -195,4 +195,4 @@ def _low_pass(axis_: AbstractAxis, coefficients: Array, axis: int, fraction: flo
 def _product_size(axis_: AbstractAxis) -> int:
     if axis_.dealias <= 1:
         return axis_.n
-    return scipy.fft.next_fast_len(int(np.ceil(axis_.dealias * axis_.n)), real=True)
+    return fast_size(axis_.dealias * axis_.n)

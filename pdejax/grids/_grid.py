@@ -27,7 +27,9 @@ class Grid(eqx.Module):
             raise ValueError("a grid needs at least one axis; write Grid(x=Fourier(64)).")
         for name, axis in axes.items():
             if not isinstance(axis, AbstractAxis):
-                raise TypeError(f"axis {name!r} must be an axis object, got {type(axis).__name__}; write {name}=Fourier(64).")
+                raise TypeError(
+                    f"axis {name!r} must be an axis object, got {type(axis).__name__}; write {name}=Fourier(64)."
+                )
         self.names = tuple(axes)
         self.axes = tuple(axes.values())
 
@@ -148,7 +150,7 @@ class Grid(eqx.Module):
 
     def backward(self, coefficients: Array, real: bool = True) -> Array:
         """Coefficients `(..., *coefficient_shape)` to values at the nodes."""
-        first = coefficients.ndim - len(self.axes)
+        first: int = coefficients.ndim - len(self.axes)
         dims = self._fourier_dims(first)
         if dims:
             sizes = tuple(self.axes[i - first].n for i in dims)
@@ -170,7 +172,8 @@ class Grid(eqx.Module):
     def _fourier_dims(self, first: int) -> tuple[int, ...]:
         return tuple(first + i for i, axis in enumerate(self.axes) if isinstance(axis, Fourier))
 
-    # Products. Quadratic terms are evaluated on the product nodes: more nodes (dealias > 1) or fewer modes (dealias < 1).
+    # Products. Quadratic terms are evaluated on the product nodes:
+    # more nodes (dealias > 1) or fewer modes (dealias < 1).
 
     def product_grid(self) -> Self:
         """The grid on whose nodes products are evaluated."""

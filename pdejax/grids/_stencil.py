@@ -1,6 +1,6 @@
 """Finite difference weights on equispaced nodes, derived rather than tabulated."""
 
-from functools import lru_cache
+from functools import cache
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +9,7 @@ from jaxtyping import Array
 from ._axis import apply_matrix
 
 
-@lru_cache(maxsize=None)
+@cache
 def _weights(offsets: tuple[float, ...], at: float, derivative: int, slopes: tuple[float, ...]) -> np.ndarray:
     # Solve for the combination of values u(offsets) and slopes u'(slopes) that is exact on polynomials.
     # Positions are scaled to [-1, 1] so that the Vandermonde system stays well conditioned.
@@ -50,6 +50,8 @@ def convolve(weights: np.ndarray, values: Array, axis: int) -> Array:
 def near_end(rows: np.ndarray, values: Array, axis: int, upper: bool) -> Array:
     """Apply dense rows to the nodes nearest to one end; at the upper end nodes and results are counted from there."""
     width = rows.shape[1]
-    near = jnp.flip(take(values, axis, values.shape[axis] - width, None), axis) if upper else take(values, axis, 0, width)
+    near = (
+        jnp.flip(take(values, axis, values.shape[axis] - width, None), axis) if upper else take(values, axis, 0, width)
+    )
     out = apply_matrix(rows, near, axis)
     return jnp.flip(out, axis) if upper else out

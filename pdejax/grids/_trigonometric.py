@@ -3,10 +3,9 @@ from typing import Self
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-import scipy.fft
 from jaxtyping import Array
 
-from ._axis import AbstractAxis, along, apply_matrix, check_axis, scale
+from ._axis import AbstractAxis, along, apply_matrix, check_axis, fast_size, scale
 
 # Below this size a product with the transform matrix beats the FFT of the extended array (measured on CPU; true on
 # accelerators at larger sizes still).
@@ -14,11 +13,13 @@ _MATRIX_SIZE = 128
 
 
 class Sine(AbstractAxis):
-    """Axis of functions that vanish at both ends (homogeneous Dirichlet): `u(x) = sum_k b_k sin(pi k (x - start) / length)`.
+    """Axis of functions that vanish at both ends (homogeneous Dirichlet):
+    `u(x) = sum_k b_k sin(pi k (x - start) / length)`.
 
     The `n` nodes are equispaced and closed: both ends are nodes, where a sine function is zero. Coefficient `k` sits at
     index `k`; entries 0 and `n - 1` are zero. With `centred=True` the nodes are the centres of `n` equal cells (type-II
-    transforms) and coefficient `k` sits at index `k - 1`. A first derivative lives on the `Cosine` axis of the same nodes.
+    transforms) and coefficient `k` sits at index `k - 1`. A first derivative lives on the `Cosine` axis of the same
+    nodes.
 
     **Raises** `ValueError` for a non-positive size, length or factor.
     """
@@ -51,14 +52,18 @@ class Sine(AbstractAxis):
         if self.n <= _MATRIX_SIZE or self.centred:
             return apply_matrix(_sine_matrix(self.n, self.centred), values, axis)
         v = jnp.moveaxis(values, axis, -1)
-        odd = jnp.concatenate([jnp.zeros_like(v[..., :1]), v[..., 1:-1], jnp.zeros_like(v[..., :1]), -v[..., -2:0:-1]], axis=-1)
+        odd = jnp.concatenate(
+            [jnp.zeros_like(v[..., :1]), v[..., 1:-1], jnp.zeros_like(v[..., :1]), -v[..., -2:0:-1]], axis=-1
+        )
         return jnp.moveaxis(_times_real(jnp.fft.rfft(odd, norm="forward"), "imag", -2.0), -1, axis)
 
     def backward(self, coefficients: Array, axis: int) -> Array:
         if self.n <= _MATRIX_SIZE or self.centred:
             return apply_matrix(_sine_inverse(self.n, self.centred), coefficients, axis)
         c = jnp.moveaxis(coefficients, axis, -1)
-        odd = jnp.concatenate([jnp.zeros_like(c[..., :1]), c[..., 1:-1], jnp.zeros_like(c[..., :1]), -c[..., -2:0:-1]], axis=-1)
+        odd = jnp.concatenate(
+            [jnp.zeros_like(c[..., :1]), c[..., 1:-1], jnp.zeros_like(c[..., :1]), -c[..., -2:0:-1]], axis=-1
+        )
         return jnp.moveaxis(_times_real(jnp.fft.rfft(odd), "imag", -0.5), -1, axis)
 
     def differentiate(self, coefficients: Array, axis: int, order: int) -> tuple[Array, AbstractAxis]:
@@ -105,7 +110,8 @@ class Sine(AbstractAxis):
 
 
 class Cosine(AbstractAxis):
-    """Axis of functions with zero slope at both ends (homogeneous Neumann): `u(x) = sum_k a_k cos(pi k (x - start) / length)`.
+    """Axis of functions with zero slope at both ends (homogeneous Neumann):
+    `u(x) = sum_k a_k cos(pi k (x - start) / length)`.
 
     Same closed nodes as `Sine` (or cell centres with `centred=True`); coefficient `k` sits at index `k`. A first
     derivative lives on the `Sine` axis of the same nodes.
@@ -276,7 +282,8 @@ def _low_pass(axis_, c: Array, axis: int, fraction: float) -> Array:
 def _refined_size(axis_, factor: int) -> int:
     if axis_.centred and factor % 2 == 0:
         raise ValueError(
-            f"the nodes of a centred axis nest only under odd factors, got factor={factor}; write refined(3) or use a closed axis."
+            f"the nodes of a centred axis nest only under odd factors, got factor={factor}; "
+            "write refined(3) or use a closed axis."
         )
     return axis_.n * factor if axis_.centred else (axis_.n - 1) * factor + 1
 
@@ -286,4 +293,4 @@ def _product_size(axis_) -> int:
         return axis_.n
     if axis_.centred:
         return int(np.ceil(axis_.dealias * axis_.n))
-    return scipy.fft.next_fast_len(int(np.ceil(axis_.dealias * (axis_.n - 1))), real=True) + 1
+    return fast_size(axis_.dealias * (axis_.n - 1)) + 1

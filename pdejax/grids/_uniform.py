@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Self
 
 import equinox as eqx
@@ -17,11 +17,11 @@ class Uniform(AbstractAxis):
 
     `lower` and `upper` are conditions at the two ends: `Dirichlet(value)` sets the end node before differencing,
     `Neumann(slope)` enters the stencils near the end, `Periodic()` (at both ends) wraps and drops the right end node,
-    `Free()` differences one-sided. At order 2 a Neumann end uses the reflected (symmetric) stencil, whose own truncation
-    error is first order at that node while solutions stay second order; orders 4 and 6 use one-sided stencils that
-    contain the slope. The "coefficients" of this axis are the values themselves.
+    `Free()` differences one-sided. At order 2 a Neumann end uses the reflected (symmetric) stencil, whose own
+    truncation error is first order at that node while solutions stay second order; orders 4 and 6 use one-sided
+    stencils that contain the slope. The "coefficients" of this axis are the values themselves.
 
-    **Raises** `ValueError` for sizes too small for the order, unknown orders, or `Periodic` at one end only.
+    **Raises** `ValueError` for fewer than two nodes, unknown orders, or `Periodic` at one end only.
     """
 
     n: int = eqx.field(static=True)
@@ -32,7 +32,7 @@ class Uniform(AbstractAxis):
     order: int = eqx.field(static=True, default=2)
 
     def __check_init__(self):
-        check_axis("Uniform", self.n, self.length, 1.0, 2 * self.order + 1)
+        check_axis("Uniform", self.n, self.length, 1.0, 2)
         if self.order not in (2, 4, 6):
             raise ValueError(f"Uniform has stencils of order 2, 4 and 6, got order={self.order!r}; write order=2.")
         if isinstance(self.lower, Periodic) != isinstance(self.upper, Periodic):
@@ -85,6 +85,7 @@ class Uniform(AbstractAxis):
         return coefficients
 
     def differentiate(self, coefficients: Array, axis: int, order: int) -> tuple[Array, AbstractAxis]:
+        self._need(order + self.order)
         values = self.impose(coefficients, axis)
         reach = (order - 1 + self.order) // 2
         centre = finite_difference_weights(range(-reach, reach + 1), 0.0, order) / self.spacing**order
@@ -99,16 +100,22 @@ class Uniform(AbstractAxis):
         `mean(a, to_faces)` gives the face coefficients. At order 2 with Dirichlet or periodic ends the operator on the
         unknown nodes is symmetric. At a Neumann end the given flux `a slope` is one more face.
         """
+        self._need(4 if self.order == 2 else self.order + 3)
         u, h, half = self.impose(u, axis), self.spacing, self.order // 2
         if self.is_periodic:
-            a, u = self._wrap(a, axis, self.order - 1, self.order - 1), self._wrap(u, axis, self.order - 1, self.order - 1)
+            a, u = (
+                self._wrap(a, axis, self.order - 1, self.order - 1),
+                self._wrap(u, axis, self.order - 1, self.order - 1),
+            )
             faces = np.arange(self.order) - half + 0.5
             to_faces, gradient, divergence = (finite_difference_weights(faces, 0.0, m) for m in (0, 1, 1))
             flux = mean(a, lambda v: convolve(to_faces, v, axis)) * convolve(gradient / h, u, axis)
             return convolve(divergence / h, flux, axis)
         flux = mean(a, lambda v: self._at_faces(v, axis, 0)) * self._at_faces(u, axis, 1) * jnp.asarray(1 / h, u.dtype)
         centre = finite_difference_weights(np.arange(self.order) - half + 0.5, 0.0, 1) / h
-        return self._with_ends(convolve(centre, flux, axis), axis, lambda upper: self._divergence_closure(a, flux, axis, upper))
+        return self._with_ends(
+            convolve(centre, flux, axis), axis, lambda upper: self._divergence_closure(a, flux, axis, upper)
+        )
 
     def _at_faces(self, values: Array, axis: int, derivative: int) -> Array:
         # The error of these stencils jumps where the one-sided ones begin, and the divergence divides the jump by the
@@ -118,7 +125,9 @@ class Uniform(AbstractAxis):
         inner = convolve(centre, values, axis)
         if width == 2:
             return inner
-        rows = np.stack([finite_difference_weights(range(width + 1), i + 0.5, derivative) for i in range(width // 2 - 1)])
+        rows = np.stack(
+            [finite_difference_weights(range(width + 1), i + 0.5, derivative) for i in range(width // 2 - 1)]
+        )
         lower = near_end(rows, values, axis, False)
         upper = near_end((-1.0) ** derivative * rows, values, axis, True)
         return jnp.concatenate([lower, inner, upper], axis=axis)
@@ -147,8 +156,17 @@ class Uniform(AbstractAxis):
                 values = jnp.where(end, _spread(side.value, values, axis), values)
         return values
 
+    def _need(self, nodes: int) -> None:
+        if self.n < nodes:
+            raise ValueError(
+                f"this derivative of order {self.order} needs {nodes} nodes, the axis has {self.n}; "
+                f"write Uniform({nodes}) or a lower order."
+            )
+
     def _with_ends(self, inner: Array, axis: int, closure: Callable[[bool], Array]) -> Array:
-        """Inner results with those near both ends, where the one-sided stencils stand; zero at a `Held` end of order 2."""
+        """Inner results with those near both ends, where the one-sided stencils stand;
+        zero at a `Held` end of order 2.
+        """
         missing = self.n - inner.shape[axis]
         held = [isinstance(side, Held) and missing == 2 for side in (self.lower, self.upper)]
         out = inner if held[0] else jnp.concatenate([closure(False), inner], axis=axis)
@@ -178,7 +196,7 @@ class Uniform(AbstractAxis):
 
     def basis(self, points: Array) -> Array:
         points = jnp.asarray(points)
-        width = self.order + 2
+        width = min(self.order + 2, self.n)
         s = (points - self.start) / self.spacing
         first = jnp.floor(s).astype(int) - (width // 2 - 1)
         if not self.is_periodic:
@@ -206,7 +224,7 @@ class Uniform(AbstractAxis):
         return self.free
 
 
-@lru_cache(maxsize=None)
+@cache
 def closure_weights(derivative: int, accuracy: int, rows: int, slope: bool) -> np.ndarray:
     """One-sided stencils for the first `rows` nodes, unit spacing; the last column multiplies the slope if `slope`.
 

@@ -40,7 +40,8 @@ def choose(problem: EvolutionProblem | SteadyProblem) -> tuple[AbstractMethod, s
 
 
 def _smoothest_curvature(problem: SteadyProblem) -> float:
-    # Depends on the values, not on the structure: w . A w for the lowest mode, where operators like -lap - k^2 turn negative.
+    # Depends on the values, not on the structure: w . A w for the lowest mode, where
+    # operators like -lap - k^2 turn negative.
     system, basis = unknowns(problem), Eigenbasis(problem.grid)
     eigenvalues = np.where(basis.active(), -basis.laplacian(), np.inf)
     lowest = np.broadcast_to(eigenvalues == np.min(eigenvalues), (problem.channels, *eigenvalues.shape))

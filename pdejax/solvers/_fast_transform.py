@@ -16,8 +16,8 @@ class FastTransform(AbstractMethod):
     """Direct solve of a linear equation that is diagonal in the grid's modes: two transforms and a division.
 
     Modes are Fourier, sine, cosine, or the dense modes of nodal axes (fast diagonalisation, Lynch, Rice & Thomas 1964).
-    Modes in the null space (constants of a periodic Poisson problem) are set to zero; if the source has a part there the
-    result is `null_space` and `error` says how large it is.
+    Modes in the null space (constants of a periodic Poisson problem) are set to zero; if the source has a part there
+    the result is `null_space` and `error` says how large it is.
 
     **Raises** `ValueError` if the operator couples modes or is not linear.
     """
@@ -39,25 +39,32 @@ class FastTransform(AbstractMethod):
         inverse, null_modes = _invert(prepared, basis.active())
         w = basis.backward(_multiply(inverse, right)).values
         error = system.relative_error(w, -system.residual(zero))
-        # A direct solve is exact to rounding, amplified by the condition number; a source in the null space is off by order one.
+        # A direct solve is exact to rounding, amplified by the condition number;
+        # a source in the null space is off by order one.
         met = error <= jnp.asarray(float(jnp.finfo(error.dtype).eps) ** 0.5, error.dtype)
         failed = RESULTS.where(jnp.asarray(null_modes > 0), RESULTS.null_space, RESULTS.tolerance_not_reached)
         result = RESULTS.where(met, RESULTS.successful, failed)
-        stats = Stats({"num_steps": jnp.asarray(0), "null_modes": jnp.asarray(null_modes)}, (("method", "FastTransform"),))
+        stats = Stats(
+            {"num_steps": jnp.asarray(0), "null_modes": jnp.asarray(null_modes)}, (("method", "FastTransform"),)
+        )
         return Solution(system.field(w), None, result, stats, error, None)
 
 
 def check_steady(name: str, problem) -> None:
     """**Raises** `TypeError` unless the problem is steady."""
     if not isinstance(problem, SteadyProblem):
-        raise TypeError(f"{name} solves a SteadyProblem; write a time stepper such as solvers.ETDRK4(dt) for an EvolutionProblem.")
+        raise TypeError(
+            f"{name} solves a SteadyProblem; write a time stepper such as solvers.ETDRK4(dt) for an EvolutionProblem."
+        )
 
 
 def linearised(problem: SteadyProblem, u: GridField) -> GridField:
     """The derivative of the residual at zero, applied to `u`."""
     zero = GridField(jnp.zeros_like(u.values), problem.grid)
     base = GridField(problem.boundary(u.dtype).values, problem.grid)
-    values = jax.jvp(lambda v: problem.equation.residual(base.with_values(base.values + v)).values, (zero.values,), (u.values,))[1]
+    values = jax.jvp(
+        lambda v: problem.equation.residual(base.with_values(base.values + v)).values, (zero.values,), (u.values,)
+    )[1]
     return GridField(values, problem.grid)
 
 

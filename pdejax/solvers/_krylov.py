@@ -16,9 +16,9 @@ from .linear import PCG
 class ConjugateGradient(AbstractMethod):
     """Matrix-free conjugate gradients, preconditioned by the fast inverse of the Laplacian on the same grid.
 
-    For linear self-adjoint positive definite equations with variable coefficients; the number of iterations depends on the
-    contrast of the coefficients, not on the grid (Concus & Golub 1973). Under `vmap` all lanes run until the slowest has
-    converged.
+    For linear self-adjoint positive definite equations with variable coefficients; the number of iterations depends on
+    the contrast of the coefficients, not on the grid (Concus & Golub 1973). Under `vmap` all lanes run until the
+    slowest has converged.
 
     **Arguments:** `rtol`: reduction of the residual in the dual (H^-1) norm (default: `1e-8` in float64, `1e-5` in
     float32); `atol`: the same, absolute.
@@ -59,13 +59,18 @@ class GMRES(AbstractMethod):
     def run(self, problem: SteadyProblem, prepared: None, options: Options) -> Solution:
         system = unknowns(problem)
         rtol = default_rtol(self.rtol, system.dtype)
-        # lineax stops on an elementwise scale and on the step as well; ask for a little more and measure the residual ourselves.
+        # lineax stops on an elementwise scale and on the step as well;
+        # ask for a little more and measure the residual ourselves.
         solver = lx.GMRES(rtol=rtol, atol=rtol, norm=_two_norm, restart=self.restart, max_steps=options.max_steps)
         return solve_linear(system, solver, rtol, self.atol, "GMRES", (), {"preconditioner": system.preconditioner()})
 
 
-def solve_linear(system: Unknowns, solver, rtol: float, atol: float, name: str, tags, options: dict[str, Any] | None = None) -> Solution:
-    """Solve `F(w) = 0` for linear `F` through lineax, which brings the implicit derivative, and measure what came out."""
+def solve_linear(
+    system: Unknowns, solver, rtol: float, atol: float, name: str, tags, options: dict[str, Any] | None = None
+) -> Solution:
+    """Solve `F(w) = 0` for linear `F` through lineax, which brings the implicit derivative,
+    and measure what came out.
+    """
     start, product = jax.linearize(system.residual, system.guess())
     operator = lx.FunctionLinearOperator(product, system.structure(), tags)
     right = -start
@@ -73,11 +78,15 @@ def solve_linear(system: Unknowns, solver, rtol: float, atol: float, name: str, 
     error = system.relative_error(out.value, right)
     # Twice the tolerance: the residual is recomputed; the recursive one that stopped the iteration differs by rounding.
     met = (error <= jnp.asarray(2 * rtol, error.dtype)) | ((atol > 0) & (out.result == lx.RESULTS.successful))
-    failed = RESULTS.where(out.result == lx.RESULTS.successful, RESULTS.tolerance_not_reached, RESULTS.promote(out.result))
+    failed = RESULTS.where(
+        out.result == lx.RESULTS.successful, RESULTS.tolerance_not_reached, RESULTS.promote(out.result)
+    )
     if "indefinite" in out.stats:
         failed = RESULTS.where(out.stats["indefinite"], RESULTS.indefinite, failed)
     result = RESULTS.where(met, RESULTS.successful, failed)
-    stats = Stats({"num_steps": jnp.asarray(out.stats["num_steps"])}, (("method", name), ("preconditioner", "inverse Laplacian")))
+    stats = Stats(
+        {"num_steps": jnp.asarray(out.stats["num_steps"])}, (("method", name), ("preconditioner", "inverse Laplacian"))
+    )
     return Solution(system.field(out.value), None, result, stats, error, None)
 
 

@@ -14,10 +14,11 @@ from .linear import PCG
 
 
 class Newton(AbstractMethod):
-    """Newton's method (optimistix) with preconditioned conjugate gradients inside, for self-adjoint nonlinear equations.
+    """Newton's method (optimistix) with preconditioned conjugate gradients inside,
+    for self-adjoint nonlinear equations.
 
-    The Hessian is applied, never formed; gradients of the solution use the implicit function theorem with the same inner
-    solver.
+    The Hessian is applied, never formed; gradients of the solution use the implicit function theorem with the same
+    inner solver.
 
     **Arguments:** `rtol`: reduction of the residual (default by dtype).
 
@@ -50,7 +51,9 @@ class Newton(AbstractMethod):
         met = error <= jnp.asarray(2 * rtol, error.dtype)
         code = RESULTS.promote(out.result)
         failed = RESULTS.where(code == RESULTS.successful, RESULTS.tolerance_not_reached, code)
-        stats = Stats({"num_steps": jnp.asarray(out.stats["num_steps"])}, (("method", "Newton"), ("linear_solver", "PCG")))
+        stats = Stats(
+            {"num_steps": jnp.asarray(out.stats["num_steps"])}, (("method", "Newton"), ("linear_solver", "PCG"))
+        )
         return Solution(
             system.field(out.value), None, RESULTS.where(met, RESULTS.successful, failed), stats, error, None
         )

@@ -11,8 +11,8 @@ from ..grids import Dirichlet, Grid
 class EvolutionProblem(eqx.Module):
     """An evolution equation with an initial field `u0` at `t0`, to be followed until `t1`.
 
-    **Raises** `ValueError` for `t1 <= t0`, a space-time initial field or non-finite initial values; `TypeError` for other
-    equations.
+    **Raises** `ValueError` for `t1 <= t0`, a space-time initial field or non-finite initial values; `TypeError` for
+    other equations.
     """
 
     equation: AbstractEvolution
@@ -27,11 +27,15 @@ class EvolutionProblem(eqx.Module):
                 "write SteadyProblem(equation, grid) for an equation without time."
             )
         if not isinstance(self.u0, GridField):
-            raise TypeError(f"u0 must be a GridField, got {type(self.u0).__name__}; write GridField.from_function(fn, grid).")
+            raise TypeError(
+                f"u0 must be a GridField, got {type(self.u0).__name__}; write GridField.from_function(fn, grid)."
+            )
         if "t" in self.u0.names:
             raise ValueError(f"the initial field lives in space only, got axes {self.u0.names}; drop the axis 't'.")
         if not self.t1 > self.t0:
-            raise ValueError(f"the final time must lie after the initial one, got t0={self.t0:g}, t1={self.t1:g}; exchange them.")
+            raise ValueError(
+                f"the final time must lie after the initial one, got t0={self.t0:g}, t1={self.t1:g}; exchange them."
+            )
         check_finite("u0", self.u0.data)
 
 
@@ -81,4 +85,6 @@ def check_finite(name: str, values) -> None:
     bad = np.argwhere(~np.isfinite(np.asarray(values)))
     if len(bad):
         index = ", ".join(map(str, bad[0]))
-        raise ValueError(f"{name} is not finite at index ({index}), {len(bad)} bad values in all; clean the data first.")
+        raise ValueError(
+            f"{name} is not finite at index ({index}), {len(bad)} bad values in all; clean the data first."
+        )

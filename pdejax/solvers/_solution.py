@@ -13,15 +13,16 @@ class RESULTS(optx.RESULTS):  # pyright: ignore
 
     successful = ""
     nonfinite_state = (
-        "The solution became infinite or NaN (first seen at stats['nonfinite_at']); take a smaller dt, more nodes, or check the data."
+        "The solution became infinite or NaN (first seen at stats['nonfinite_at']); "
+        "take a smaller dt, more nodes, or check the data."
     )
     null_space = (
-        "The source has a part in the null space of the operator, such as a mean on a periodic or Neumann domain, so no solution "
-        "exists; subtract it from the source (solution.error is its relative size)."
+        "The source has a part in the null space of the operator, such as a mean on a periodic or Neumann domain, so "
+        "no solution exists; subtract it from the source (solution.error is its relative size)."
     )
     tolerance_not_reached = (
-        "The residual measured after the solve is above the tolerance (see solution.error): rounding limits this dtype; use a "
-        "larger rtol, or float64."
+        "The residual measured after the solve is above the tolerance (see solution.error): rounding limits this "
+        "dtype; use a larger rtol, or float64."
     )
     indefinite = (
         "Conjugate gradients met a direction of negative curvature: the operator is not positive definite. "
@@ -56,9 +57,10 @@ class Solution(eqx.Module):
     """What `solve` returns.
 
     `value`: the field, with a leading time axis if times were asked for; `ts`: those times; `result`: how it ended;
-    `stats`: method, reason for the choice, counts; `error`: measured error of a steady solution, the residual in the dual
-    (H^-1) norm relative to that of the zero guess, which bounds the relative energy error up to the contrast of the
-    coefficients; `None` for evolution, whose error `verify.observed_order` measures; `state`: what a warm start needs.
+    `stats`: method, reason for the choice, counts; `error`: measured error of a steady solution, the residual in the
+    dual (H^-1) norm relative to that of the zero guess, which bounds the relative energy error up to the contrast of
+    the coefficients; `None` for evolution, whose error `verify.observed_order` measures; `state`: what a warm start
+    needs.
     """
 
     value: GridField

@@ -27,8 +27,8 @@ def solve(
     **Arguments:**
 
     - `problem`: an `EvolutionProblem` or a `SteadyProblem`.
-    - `method`: e.g. `solvers.ETDRK4(dt)`, `solvers.ConjugateGradient()`. Without one, a steady problem gets a method that
-      suits its operator, named with the reason in `stats`.
+    - `method`: e.g. `solvers.ETDRK4(dt)`, `solvers.ConjugateGradient()`. Without one, a steady problem gets a method
+      that suits its operator, named with the reason in `stats`.
     - `adjoint`: how gradients of a time stepping are computed (`CheckpointedAdjoint()`); steady problems always use the
       implicit function theorem.
     - `save_at`: increasing times to keep, multiples of the step; without it only the final field is kept.
@@ -36,19 +36,24 @@ def solve(
     - `throw`: raise if the result is not `successful`; otherwise look at `solution.result`.
     - `progress`: called as `progress(steps done, steps in all)` now and then during an evolution, between saved times.
 
-    **Returns** a `Solution`. The call may stand inside `jit`, `vmap` and `grad`, with respect to the initial field and the
-    parameters of the equation; outside of `jit` it compiles once per structure.
+    **Returns** a `Solution`. The call may stand inside `jit`, `vmap` and `grad`, with respect to the initial field and
+    the parameters of the equation; outside of `jit` it compiles once per structure.
 
-    **Raises** `SolveError` (a `RuntimeError`) with the result's message if the solve failed and `throw` is true; `TypeError`/`ValueError`
-    for a method that does not fit the problem.
+    **Raises** `SolveError` (a `RuntimeError`) with the result's message if the solve failed and `throw` is true;
+    `TypeError`/`ValueError` for a method that does not fit the problem.
     """
     if not isinstance(problem, EvolutionProblem | SteadyProblem):
-        raise TypeError(f"solve takes an EvolutionProblem or a SteadyProblem, got {type(problem).__name__}; wrap the equation in one.")
+        raise TypeError(
+            f"solve takes an EvolutionProblem or a SteadyProblem, got {type(problem).__name__}; "
+            "wrap the equation in one."
+        )
     reason = "asked for"
     if method is None:
         method, reason = choose(problem)
     if not isinstance(method, AbstractMethod):
-        raise TypeError(f"the method must be a solver object, got {method!r}; write e.g. pdejax.solvers.ETDRK4(dt=1e-3).")
+        raise TypeError(
+            f"the method must be a solver object, got {method!r}; write e.g. pdejax.solvers.ETDRK4(dt=1e-3)."
+        )
     if isinstance(problem, SteadyProblem):
         for name, value in (("adjoint", adjoint), ("save_at", save_at), ("progress", progress)):
             if value is not None:
@@ -67,7 +72,7 @@ def _checked(solution: Solution) -> Solution:
         value = solution.result.error_if(solution.value, failed)
         return eqx.tree_at(lambda s: s.value, solution, value)
     if failed:
-        raise SolveError(RESULTS[solution.result])
+        raise SolveError(RESULTS[solution.result])  # pyright: ignore[reportInvalidTypeArguments]
     return solution
 
 

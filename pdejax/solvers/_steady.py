@@ -39,12 +39,14 @@ class Unknowns(eqx.Module):
         r = self.problem.equation.residual(u.with_grid(_held(u.grid)))
         if r.channels != self.problem.channels:
             raise ValueError(
-                f"{type(self.problem.equation).__name__} gives {r.channels} residuals for {self.problem.channels} unknown channels; "
-                f"write SteadyProblem(equation, grid, channels={r.channels})."
+                f"{type(self.problem.equation).__name__} gives {r.channels} residuals for {self.problem.channels} "
+                f"unknown channels; write SteadyProblem(equation, grid, channels={r.channels})."
             )
         odd = self.problem.grid.parity_flips(r.grid)
         if odd:
-            raise ValueError(f"the residual has the opposite parity along axis {odd[0]!r}; use an axis that fits the equation.")
+            raise ValueError(
+                f"the residual has the opposite parity along axis {odd[0]!r}; use an axis that fits the equation."
+            )
         out, free = r.as_coefficients().values * self._weights(), unknown_nodes(self.problem.grid)
         return out if free is None else jnp.where(free, out, w)
 
@@ -87,7 +89,9 @@ class Unknowns(eqx.Module):
 
 
 def _held(grid: Grid) -> Grid:
-    """The grid with known end nodes in place of Dirichlet conditions of `Uniform` axes: their values are set already."""
+    """The grid with known end nodes in place of Dirichlet conditions of `Uniform` axes:
+    their values are set already.
+    """
 
     def held(axis):
         if not isinstance(axis, Uniform):

@@ -13,7 +13,9 @@ class NotDiagonal(ValueError):
     """The operator couples modes of the grid's basis."""
 
 
-def read_symbol(operator: eqx.Module, apply: Callable, basis: Eigenbasis, channels: int, real: bool) -> np.ndarray | Array:
+def read_symbol(
+    operator: eqx.Module, apply: Callable, basis: Eigenbasis, channels: int, real: bool
+) -> np.ndarray | Array:
     """Symbol `S` of a linear operator that is diagonal in the modes of a grid: `(L c)_i,k = sum_j S_ij,k c_j,k`.
 
     The operator is applied to unit coefficients of each channel, and to random fields to check that it is linear and
@@ -77,8 +79,9 @@ def _check(symbol: np.ndarray, operator, apply, basis: Eigenbasis, channels: int
     defect = np.abs(image + other - both).max() / size
     if defect > 1e-8:
         raise ValueError(
-            f"the linear part of {type(operator).__name__} is not linear: L(a + b) differs from L(a) + L(b) by {defect:.1e} "
-            "(relative); move the nonlinear terms to nonlinear(u, t) and inhomogeneous boundary values to the initial field."
+            f"the linear part of {type(operator).__name__} is not linear: L(a + b) differs from L(a) + L(b) by "
+            f"{defect:.1e} (relative); move the nonlinear terms to nonlinear(u, t) and inhomogeneous boundary values "
+            "to the initial field."
         )
     if np.abs(np.einsum("ij...,j...->i...", symbol, np.asarray(a)) - image).max() > 1e-8 * size:
         raise NotDiagonal(f"it couples modes of {basis.grid}.")

@@ -14,5 +14,7 @@ def observed_order(error: Callable[[int], float], sizes: Sequence[int]) -> float
         raise ValueError(f"an order needs at least two sizes, got {list(sizes)}; write sizes=(32, 64, 128).")
     errors = np.array([float(error(n)) for n in sizes])
     if not np.all(np.isfinite(errors) & (errors > 0)):
-        raise ValueError(f"errors must be positive and finite to have an order, got {errors.tolist()} for sizes {list(sizes)}.")
+        raise ValueError(
+            f"errors must be positive and finite to have an order, got {errors.tolist()} for sizes {list(sizes)}."
+        )
     return float(-np.polyfit(np.log(np.asarray(sizes, float)), np.log(errors), 1)[0])

@@ -10,12 +10,14 @@ from ._order import observed_order
 
 
 def taylor_test(f: Callable[[PyTree], Array], x: PyTree, *, key: Array, step: float | None = None) -> float:
-    """Order of the Taylor remainder `|f(x + h v) - f(x) - h f'(x) v|` in `h` for a random direction `v`: 2 if the gradient is right.
+    """Order of the Taylor remainder `|f(x + h v) - f(x) - h f'(x) v|` in `h` for a random direction `v`:
+    2 if the gradient is right.
 
     A wrong gradient gives 1. `x` is any pytree, of which the floating-point leaves are varied; `step` is the largest
     `h` (default 1e-2 in float64, 1e-1 in float32, each relative to the size of `x`).
 
-    **Returns** the observed order. **Raises** `ValueError` if `f` is linear along `v` to rounding (no remainder to see).
+    **Returns** the observed order. **Raises** `ValueError` if `f` is linear along `v` to rounding
+    (no remainder to see).
     """
     dynamic, static = eqx.partition(x, eqx.is_inexact_array)
     leaves, treedef = jax.tree.flatten(dynamic)
@@ -24,7 +26,7 @@ def taylor_test(f: Callable[[PyTree], Array], x: PyTree, *, key: Array, step: fl
     keys = jax.random.split(key, len(leaves))
     directions = [jax.random.normal(k, leaf.shape, leaf.dtype) for k, leaf in zip(keys, leaves, strict=True)]
     sizes = [jnp.maximum(jnp.max(jnp.abs(leaf)), 1) if leaf.size else 1 for leaf in leaves]
-    v = jax.tree.unflatten(treedef, [d * s.astype(d.dtype) for d, s in zip(directions, sizes, strict=True)])
+    v = jax.tree.unflatten(treedef, [d * jnp.asarray(s, d.dtype) for d, s in zip(directions, sizes, strict=True)])
     single = min(jnp.finfo(leaf.dtype).bits for leaf in leaves) < 64
     first = step or (1e-1 if single else 1e-2)
 

@@ -10,7 +10,9 @@ from pdejax.calculus import grad, inner, integrate, inverse_laplacian, laplacian
 D = pj.Dirichlet(0.0)
 
 
-@pytest.mark.parametrize("axis", [pj.Fourier(21, length=2.0), pj.Cosine(22, length=2.0), pj.Chebyshev(32, length=2.0, start=0.0)])
+@pytest.mark.parametrize(
+    "axis", [pj.Fourier(21, length=2.0), pj.Cosine(22, length=2.0), pj.Chebyshev(32, length=2.0, start=0.0)]
+)
 def test_integrals_are_spectrally_accurate(axis):
     u = pj.GridField.from_function(lambda x: jnp.exp(jnp.cos(np.pi * x)), pj.Grid(x=axis))
     np.testing.assert_allclose(integrate(u), 2 * np.i0(1.0), rtol=1e-9)
@@ -18,7 +20,9 @@ def test_integrals_are_spectrally_accurate(axis):
 
 
 def test_norms_of_uniform_fields_converge_under_refinement():
-    values = [float(norm(pj.GridField.from_function(lambda x: jnp.exp(x), pj.Grid(x=pj.Uniform(n))))) for n in (17, 33, 65)]
+    values = [
+        float(norm(pj.GridField.from_function(lambda x: jnp.exp(x), pj.Grid(x=pj.Uniform(n))))) for n in (17, 33, 65)
+    ]
     exact = np.sqrt((np.exp(2) - 1) / 2)
     errors = np.abs(np.array(values) - exact)
     assert np.all(errors[1:] < errors[:-1] / 3.9)
@@ -27,7 +31,11 @@ def test_norms_of_uniform_fields_converge_under_refinement():
 @pytest.mark.parametrize("s", [-1.5, -0.5, 0.0, 0.5, 1.0, 2.0])
 @pytest.mark.parametrize(
     "axis,wave,square",
-    [(pj.Fourier(16, length=2.0), np.pi, 1.0), (pj.Sine(17, length=2.0), np.pi, 1.0), (pj.Cosine(17, length=2.0), np.pi, 1.0)],
+    [
+        (pj.Fourier(16, length=2.0), np.pi, 1.0),
+        (pj.Sine(17, length=2.0), np.pi, 1.0),
+        (pj.Cosine(17, length=2.0), np.pi, 1.0),
+    ],
 )
 def test_sobolev_norm_of_a_wave(axis, wave, square, s):
     f = jnp.cos if isinstance(axis, pj.Cosine) else jnp.sin
@@ -37,7 +45,11 @@ def test_sobolev_norm_of_a_wave(axis, wave, square, s):
 
 def test_h1_norm_is_value_and_gradient():
     grid = pj.Grid(x=pj.Fourier(15), y=pj.Cosine(14))
-    u = pj.GridField(jnp.asarray(np.random.default_rng(0).standard_normal((1, 15, 14))), grid).resample((15, 10)).resample((15, 14))
+    u = (
+        pj.GridField(jnp.asarray(np.random.default_rng(0).standard_normal((1, 15, 14))), grid)
+        .resample((15, 10))
+        .resample((15, 14))
+    )
     np.testing.assert_allclose(norm(u, 1) ** 2, norm(u) ** 2 + norm(grad(u)) ** 2, rtol=1e-12)
     v = pj.GridField.from_function(lambda x: x**2, pj.Grid(x=pj.Chebyshev(9)))
     np.testing.assert_allclose(norm(v, 1) ** 2, 2 / 5 + 8 / 3, rtol=1e-12)
@@ -48,12 +60,17 @@ def test_h1_norm_is_value_and_gradient():
 @pytest.mark.parametrize(
     "x",
     [
-        pj.Fourier(20, length=1.0), pj.Sine(20), pj.Cosine(21), pj.Chebyshev(20, length=1.0, start=0.0, lower=D, upper=D),
-        pj.Uniform(20, lower=D, upper=D), pj.Uniform(20, lower=pj.Periodic(), upper=pj.Periodic()),
-        pj.Uniform(20, lower=pj.Neumann(0.0), upper=pj.Neumann(0.0)), pj.Uniform(20, lower=D, upper=pj.Neumann(0.0), order=4),
+        pj.Fourier(20, length=1.0),
+        pj.Sine(20),
+        pj.Cosine(21),
+        pj.Chebyshev(20, length=1.0, start=0.0, lower=D, upper=D),
+        pj.Uniform(20, lower=D, upper=D),
+        pj.Uniform(20, lower=pj.Periodic(), upper=pj.Periodic()),
+        pj.Uniform(20, lower=pj.Neumann(0.0), upper=pj.Neumann(0.0)),
+        pj.Uniform(20, lower=D, upper=pj.Neumann(0.0), order=4),
     ],
     ids=lambda a: f"{type(a).__name__}",
-)  # fmt: skip
+)
 def test_inverse_laplacian_inverts(x):
     grid = pj.Grid(x=x, y=pj.Sine(18))
     rng = np.random.default_rng(0)

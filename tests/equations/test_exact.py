@@ -1,4 +1,6 @@
-"""One text, three readings: every equation's exact solution on a Fourier grid, as a function, and on finite differences."""
+"""One text, three readings: every equation's exact solution on a Fourier grid, as a function, and on finite
+differences.
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,15 +13,26 @@ from pdejax.verify import observed_order
 
 NODES = {"Burgers": 48, "KortewegDeVries": 512, "NavierStokesVorticity": 16, "Diffusion": 16}
 CLASSES = [
-    pj.equations.Advection, pj.equations.Diffusion, pj.equations.AdvectionDiffusion, pj.equations.Burgers,
-    pj.equations.KortewegDeVries, pj.equations.KuramotoSivashinsky, pj.equations.AllenCahn, pj.equations.NavierStokesVorticity,
-    pj.equations.Poisson, pj.equations.Darcy, pj.equations.Helmholtz, pj.equations.SemilinearPoisson,
-]  # fmt: skip
+    pj.equations.Advection,
+    pj.equations.Diffusion,
+    pj.equations.AdvectionDiffusion,
+    pj.equations.Burgers,
+    pj.equations.KortewegDeVries,
+    pj.equations.KuramotoSivashinsky,
+    pj.equations.AllenCahn,
+    pj.equations.NavierStokesVorticity,
+    pj.equations.Poisson,
+    pj.equations.Darcy,
+    pj.equations.Helmholtz,
+    pj.equations.SemilinearPoisson,
+]
 
 
 def grid_of(example, axis):
     time = {"t": pj.Chebyshev(18, length=0.4, start=0.1)} if "t" in example.solution.names else {}
-    return pj.Grid(**time, **{name: axis(length=length, start=start) for name, (start, length) in example.domain.items()})
+    return pj.Grid(
+        **time, **{name: axis(length=length, start=start) for name, (start, length) in example.domain.items()}
+    )
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda c: c.__name__)
@@ -65,7 +78,10 @@ def test_darcy_on_closed_uniform_axes(order):
     [
         (lambda: pj.equations.Burgers(viscosity=-1.0), "positive viscosity"),
         (lambda: pj.equations.Diffusion(0.0), "positive diffusivity"),
-        (lambda: pj.equations.Darcy(permeability=pj.GridField(-jnp.ones((1, 9)), pj.Grid(x=pj.Uniform(9)))), "positive permeability"),
+        (
+            lambda: pj.equations.Darcy(permeability=pj.GridField(-jnp.ones((1, 9)), pj.Grid(x=pj.Uniform(9)))),
+            "positive permeability",
+        ),
     ],
 )
 def test_bad_parameters_are_refused(make, word):

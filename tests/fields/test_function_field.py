@@ -44,7 +44,9 @@ def test_products_quotients_powers_and_maps_differentiate(points):
     f = lambda p: jnp.sin(net(p)) * net(p) ** 3 / (2 + net(p) ** 2) - 2 / (3 + net(p))
     field = u.map(jnp.sin) * u**3 / (2 + u**2) - 2 / (3 + u)
     np.testing.assert_allclose(field(points), jax.vmap(f)(points), atol=1e-13)
-    np.testing.assert_allclose(d(field, "x", 2)(points), jax.vmap(jax.jacfwd(jax.jacfwd(f)))(points)[..., 1, 1], atol=1e-11)
+    np.testing.assert_allclose(
+        d(field, "x", 2)(points), jax.vmap(jax.jacfwd(jax.jacfwd(f)))(points)[..., 1, 1], atol=1e-11
+    )
 
 
 def test_vector_identities(points):

@@ -35,7 +35,9 @@ def test_any_mix_of_axes(first, second):
     np.testing.assert_allclose(u.as_coefficients().values, u.values, atol=1e-12)
     if "uniform" not in (first, second):
         # On a Uniform axis the wide stencil of d(d(u)) differs from the compact second difference.
-        np.testing.assert_allclose(div(grad(u)).values, laplacian(u).values, atol=1e-7 * float(jnp.abs(laplacian(u).values).max()))
+        np.testing.assert_allclose(
+            div(grad(u)).values, laplacian(u).values, atol=1e-7 * float(jnp.abs(laplacian(u).values).max())
+        )
     mixed = d(d(u, "x"), "y").values
     np.testing.assert_allclose(d(d(u, "y"), "x").values, mixed, atol=1e-9 * float(jnp.abs(mixed).max()) + 1e-9)
 
@@ -85,11 +87,17 @@ def test_dealiased_square_is_exact_on_the_kept_modes(n, dealias, kind):
     rng = np.random.default_rng(0)
     u = pj.GridField(jnp.asarray(rng.standard_normal((1, n))), pj.Grid(x=axis)).as_coefficients().with_grid(grid)
     if dealias < 1:
-        u = u.with_coefficients(grid.axes[0].low_pass(u.coefficients, 1, dealias) if kind != "fourier" else _low(u, dealias))
+        u = u.with_coefficients(
+            grid.axes[0].low_pass(u.coefficients, 1, dealias) if kind != "fourier" else _low(u, dealias)
+        )
     exact = u.with_grid(pj.Grid(x=axis)).resample((4 * n,))
     square = (exact * exact).resample((n,))
     got, wanted = (u * u).coefficients, square.coefficients
-    keep = np.abs(grid.modes()[0]) < (dealias * n / 2 if kind == "fourier" else dealias * (n - 1)) if dealias < 1 else slice(0, (n - 1) // 2)
+    keep = (
+        np.abs(grid.modes()[0]) < (dealias * n / 2 if kind == "fourier" else dealias * (n - 1))
+        if dealias < 1
+        else slice(0, (n - 1) // 2)
+    )
     np.testing.assert_allclose(got[0][keep], wanted[0][keep], atol=1e-13)
 
 
@@ -134,7 +142,10 @@ def test_pseudo_spectral_term_costs_the_transforms_of_a_hand_written_one():
     "make,word",
     [
         (lambda g: pj.GridField(jnp.zeros((8, 9)), g), "values\\[None\\]"),
-        (lambda g: pj.GridField(jnp.zeros((1, 8, 9)), g) + pj.GridField(jnp.zeros((1, 8, 8)), g.with_shape((8, 8))), "different grids"),
+        (
+            lambda g: pj.GridField(jnp.zeros((1, 8, 9)), g) + pj.GridField(jnp.zeros((1, 8, 8)), g.with_shape((8, 8))),
+            "different grids",
+        ),
         (lambda g: pj.GridField(jnp.zeros((2, 8, 9)), g) * pj.GridField(jnp.zeros((3, 8, 9)), g), "2 and 3 channels"),
         (lambda g: grad(pj.GridField(jnp.zeros((2, 8, 9)), g)), "one channel"),
         (lambda g: div(pj.GridField(jnp.zeros((3, 8, 9)), g)), "3 channels"),

@@ -110,7 +110,8 @@ def test_transforms_agree_with_scipy(n):
 
 
 @pytest.mark.parametrize(
-    "axis", [pj.Fourier(8), pj.Fourier(9), pj.Sine(9), pj.Cosine(9), pj.Chebyshev(9), pj.Uniform(9), pj.Sine(9, centred=True)]
+    "axis",
+    [pj.Fourier(8), pj.Fourier(9), pj.Sine(9), pj.Cosine(9), pj.Chebyshev(9), pj.Uniform(9), pj.Sine(9, centred=True)],
 )
 def test_refined_nodes_contain_the_coarse_ones(axis):
     factor = 3

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pdejax as pj
-from pdejax.calculus import d, diffuse, harmonic_mean, integrate, inner, norm
+from pdejax.calculus import d, diffuse, harmonic_mean, inner, integrate, norm
 from pdejax.fields import sample
 from pdejax.verify import observed_order
 
@@ -17,7 +17,12 @@ DIRICHLET = (pj.Dirichlet(np.sin(0.3)), pj.Dirichlet(np.sin(0.3)))
 NEUMANN = (pj.Neumann(W * np.cos(0.3)), pj.Neumann(W * np.cos(0.3)))
 U = pj.FunctionField.from_function(lambda x: jnp.sin(W * x + 0.3), ("x",))
 A = pj.FunctionField.from_function(lambda x: 2 + jnp.cos(W * x), ("x",))
-OPERATIONS = {"first": lambda u: d(u, "x"), "second": lambda u: d(u, "x", 2), "third": lambda u: d(u, "x", 3), "flux": lambda u: diffuse(A, u)}
+OPERATIONS = {
+    "first": lambda u: d(u, "x"),
+    "second": lambda u: d(u, "x", 2),
+    "third": lambda u: d(u, "x", 3),
+    "flux": lambda u: diffuse(A, u),
+}
 
 
 @pytest.mark.parametrize("order", [2, 4, 6])
@@ -31,7 +36,8 @@ def test_design_order(order, ends, operation):
         exact = sample(apply(U), grid)
         return norm(exact.with_values(apply(sample(U, grid)).values - exact.values))
 
-    # The reflected Neumann stencil of order 2 is first order at one node, hence 3/2 in the mean square (Uniform's docstring).
+    # The reflected Neumann stencil of order 2 is first order at one node, hence 3/2 in the mean square
+    # (Uniform's docstring).
     reflected = ends is NEUMANN and order == 2 and operation in ("second", "flux")
     # Sixth order meets the rounding of third derivatives on finer grids.
     assert observed_order(error, (33, 65, 129) if order == 6 else (49, 97, 193)) > (1.45 if reflected else order - 0.15)
@@ -77,3 +83,10 @@ def test_boundary_values_are_leaves():
     assert compiled(1.0) == -compiled(-1.0) != 0
     assert compiled._cache_size() == 1
     np.testing.assert_allclose(jax.grad(slope)(0.0), -4.0)
+
+
+def test_short_axes_hold_values_and_refuse_derivatives():
+    u = pj.GridField(jnp.asarray([[1.0, 3.0]]), pj.Grid(x=pj.Uniform(2)))
+    np.testing.assert_allclose(u(jnp.asarray([[0.25]])), [[1.5]])
+    with pytest.raises(ValueError, match="needs 3 nodes"):
+        d(u, "x")

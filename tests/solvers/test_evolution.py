@@ -30,8 +30,12 @@ def test_etdrk4_is_exact_where_the_nonlinear_part_vanishes(cls):
 
 
 # Sizes in the asymptotic range above rounding; the error of the space discretisation is far below.
-ORDERS = [(E.Burgers, 64, (4, 8, 16), 1.0), (E.KortewegDeVries, 512, (400, 800, 1600), 1.0), (E.KuramotoSivashinsky, 32, (40, 80, 160), 1.0),
-          (E.AllenCahn, 32, (10, 20, 40), 1.0)]  # fmt: skip
+ORDERS = [
+    (E.Burgers, 64, (4, 8, 16), 1.0),
+    (E.KortewegDeVries, 512, (400, 800, 1600), 1.0),
+    (E.KuramotoSivashinsky, 32, (40, 80, 160), 1.0),
+    (E.AllenCahn, 32, (10, 20, 40), 1.0),
+]
 
 
 @pytest.mark.parametrize("cls,n,steps,t1", ORDERS, ids=lambda v: getattr(v, "__name__", None))
@@ -63,7 +67,9 @@ def test_etdrk4_keeps_its_order_for_dispersive_and_damped_waves_with_nonlinear_t
         moved = u0.grid.names[0]
         exact_wave = pj.solve(pj.EvolutionProblem(wave, u0), pj.solvers.ETDRK4(dt=1 / 512)).value
         assert moved in exact_wave.names
-        error = lambda k, w=wave, u=u0, e=exact_wave: norm(pj.solve(pj.EvolutionProblem(w, u), pj.solvers.ETDRK4(dt=1 / k)).value - e)
+        error = lambda k, w=wave, u=u0, e=exact_wave: norm(
+            pj.solve(pj.EvolutionProblem(w, u), pj.solvers.ETDRK4(dt=1 / k)).value - e
+        )
         assert abs(observed_order(error, (4, 8, 16)) - 4) < 0.15, cls.__name__
 
 
@@ -102,7 +108,9 @@ def test_burgers_shock_data_by_others_on_a_sine_axis(shared_data):
     grid = pj.Grid(x=pj.Sine(4 * 255 + 1, length=2.0, start=-1.0))
     u0 = pj.GridField.from_function(lambda x: -jnp.sin(np.pi * x), grid)
     times = data["t"].ravel()
-    u = pj.solve(pj.EvolutionProblem(E.Burgers(0.01 / np.pi), u0, 0.0, times[-1]), pj.solvers.ETDRK4(dt=1e-3), save_at=times).value
+    u = pj.solve(
+        pj.EvolutionProblem(E.Burgers(0.01 / np.pi), u0, 0.0, times[-1]), pj.solvers.ETDRK4(dt=1e-3), save_at=times
+    ).value
     got = np.asarray(u.values)[:, 0, ::4].T
     assert np.linalg.norm(got - data["usol"]) < 1e-6 * np.linalg.norm(data["usol"])
 
@@ -142,13 +150,17 @@ def test_coupled_channels_get_a_matrix_symbol():
 
 
 def burgers(nu, u0, adjoint=None):
-    return norm(pj.solve(pj.EvolutionProblem(E.Burgers(nu), u0, t1=0.5), pj.solvers.ETDRK4(dt=0.05), adjoint=adjoint).value)
+    return norm(
+        pj.solve(pj.EvolutionProblem(E.Burgers(nu), u0, t1=0.5), pj.solvers.ETDRK4(dt=0.05), adjoint=adjoint).value
+    )
 
 
 @pytest.mark.parametrize("adjoint", [pj.solvers.CheckpointedAdjoint(), pj.solvers.UnrolledAdjoint()])
 def test_gradients_by_taylor_test(adjoint):
     u0 = pj.GridField.from_function(lambda x: jnp.sin(x), pj.Grid(x=pj.Fourier(16)))
-    order = taylor_test(lambda p: burgers(p[0], p[1], adjoint), (jnp.asarray(0.3), u0), key=jax.random.key(0), step=1e-3)
+    order = taylor_test(
+        lambda p: burgers(p[0], p[1], adjoint), (jnp.asarray(0.3), u0), key=jax.random.key(0), step=1e-3
+    )
     assert abs(order - 2) < 0.1
 
 
@@ -167,7 +179,9 @@ def test_batches_saved_times_and_dtype(dtype):
     grid = pj.Grid(x=pj.Fourier(16))
     values = jnp.asarray(np.random.default_rng(0).standard_normal((3, 1, 16)), dtype)
     times = np.linspace(0, 1, 5)
-    run = lambda v: pj.solve(pj.EvolutionProblem(E.Burgers(0.1), pj.GridField(v, grid)), pj.solvers.ETDRK4(dt=0.05), save_at=times)
+    run = lambda v: pj.solve(
+        pj.EvolutionProblem(E.Burgers(0.1), pj.GridField(v, grid)), pj.solvers.ETDRK4(dt=0.05), save_at=times
+    )
     batch = jax.vmap(run)(values)
     assert batch.value.values.shape == (3, 5, 1, 16) and batch.value.dtype == dtype and batch.ts.dtype == dtype
     assert batch.stats["method"] == "ETDRK4" and batch.stats["num_steps"].tolist() == [20] * 3
@@ -175,9 +189,11 @@ def test_batches_saved_times_and_dtype(dtype):
     tolerance = 1e-5 if dtype == jnp.float32 else 1e-13
     np.testing.assert_allclose(batch.value.values[1], one.value.values, atol=tolerance)
     np.testing.assert_allclose(one.value.values[0], values[1], atol=tolerance)
-    nus = jax.vmap(lambda nu: pj.solve(pj.EvolutionProblem(E.Burgers(nu), pj.GridField(values[0], grid)), pj.solvers.ETDRK4(0.05)).value)(
-        jnp.asarray([0.1, 0.2], dtype)
-    )
+    nus = jax.vmap(
+        lambda nu: (
+            pj.solve(pj.EvolutionProblem(E.Burgers(nu), pj.GridField(values[0], grid)), pj.solvers.ETDRK4(0.05)).value
+        )
+    )(jnp.asarray([0.1, 0.2], dtype))
     assert nus.values.shape == (2, 1, 16) and not np.allclose(nus.values[0], nus.values[1])
 
 
@@ -187,14 +203,20 @@ def test_a_second_call_does_not_compile(caplog):
     solve(0.1, u0)
     with jax.log_compiles(), caplog.at_level("WARNING"):
         solve(0.2, u0.with_values(2 * u0.values)).block_until_ready()
-    compiled = [r.getMessage() for r in caplog.records if r.getMessage().startswith("Compiling") and "_run" in r.getMessage()]
+    compiled = [
+        r.getMessage() for r in caplog.records if r.getMessage().startswith("Compiling") and "_run" in r.getMessage()
+    ]
     assert not compiled, compiled
 
 
 def test_progress_is_told():
     seen = []
     u0 = pj.GridField.from_function(lambda x: jnp.sin(x), pj.Grid(x=pj.Fourier(16)))
-    pj.solve(pj.EvolutionProblem(E.Burgers(0.1), u0), pj.solvers.ETDRK4(dt=0.05), progress=lambda k, n: seen.append((int(k), int(n))))
+    pj.solve(
+        pj.EvolutionProblem(E.Burgers(0.1), u0),
+        pj.solvers.ETDRK4(dt=0.05),
+        progress=lambda k, n: seen.append((int(k), int(n))),
+    )
     jax.effects_barrier()
     assert seen[-1] == (20, 20) and len(seen) == 20
 
@@ -222,15 +244,25 @@ def _problem(**kwargs):
         (lambda: pj.solvers.ETDRK4(dt=0.0), "positive step"),
         (lambda: pj.solvers.RK4(dt=-1.0), "positive step"),
         (lambda: _problem(t0=1.0, t1=1.0), "t0=1, t1=1"),
-        (lambda: pj.EvolutionProblem(E.Burgers(), pj.GridField(jnp.array([[1.0, np.nan, 2.0]]), pj.Grid(x=pj.Fourier(3)))), "index \\(0, 1\\)"),
+        (
+            lambda: pj.EvolutionProblem(
+                E.Burgers(), pj.GridField(jnp.array([[1.0, np.nan, 2.0]]), pj.Grid(x=pj.Fourier(3)))
+            ),
+            "index \\(0, 1\\)",
+        ),
         (lambda: pj.solve(_problem()), "ETDRK4\\(dt="),
         (lambda: pj.solve(_problem(), pj.solvers.ETDRK4(0.1), save_at=[0.05]), "not a multiple"),
         (lambda: pj.solve(_problem(), pj.solvers.ETDRK4(0.1), save_at=[2.0]), "between t0=0 and t1=1"),
         (lambda: pj.solve(_problem(), pj.solvers.ETDRK4(0.1), max_steps=3), "max_steps=3"),
-        (lambda: pj.solve(pj.EvolutionProblem(E.Advection(), pj.GridField(jnp.ones((1, 9)), pj.Grid(x=pj.Sine(9)))), pj.solvers.ETDRK4(0.1)),
-         "RK4"),
+        (
+            lambda: pj.solve(
+                pj.EvolutionProblem(E.Advection(), pj.GridField(jnp.ones((1, 9)), pj.Grid(x=pj.Sine(9)))),
+                pj.solvers.ETDRK4(0.1),
+            ),
+            "RK4",
+        ),
     ],
-)  # fmt: skip
+)
 def test_bad_input_is_refused_with_advice(make, word):
     with pytest.raises(ValueError, match=word):
         make()

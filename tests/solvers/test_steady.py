@@ -1,4 +1,6 @@
-"""Steady problems: exact solutions on every kind of axis, the default choice, SciPy, gradients, batches, honest failure."""
+"""Steady problems: exact solutions on every kind of axis, the default choice, SciPy, gradients, batches,
+honest failure.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +58,11 @@ def darcy_matrix(a, h):
                 face = (a[i, j] + a[i + di, j + dj]) / 2 / h**2
                 rows.append(number[i - 1, j - 1]), columns.append(number[i - 1, j - 1]), entries.append(face)
                 if 0 < i + di < n - 1 and 0 < j + dj < m - 1:
-                    rows.append(number[i - 1, j - 1]), columns.append(number[i - 1 + di, j - 1 + dj]), entries.append(-face)
+                    (
+                        rows.append(number[i - 1, j - 1]),
+                        columns.append(number[i - 1 + di, j - 1 + dj]),
+                        entries.append(-face),
+                    )
     return sp.csc_matrix((entries, (rows, columns)))
 
 
@@ -78,7 +84,9 @@ def test_boundary_values_and_slopes():
     u = pj.solve(pj.SteadyProblem(E.Poisson(2.0), grid)).value
     x = grid.axis("x").points
     np.testing.assert_allclose(u.values[0], 1 + x - x**2, atol=1e-12)
-    darcy = pj.solve(pj.SteadyProblem(E.Darcy(sample(pj.FunctionField.from_function(lambda x: 1 + x, ("x",)), grid), 0.0), grid)).value
+    darcy = pj.solve(
+        pj.SteadyProblem(E.Darcy(sample(pj.FunctionField.from_function(lambda x: 1 + x, ("x",)), grid), 0.0), grid)
+    ).value
     # -((1 + x) u')' = 0 with flux -2 at the end: u = 1 - 2 log(1 + x).
     np.testing.assert_allclose(darcy.values[0], 1 - 2 * np.log(1 + x), atol=2e-3)
 
@@ -118,7 +126,8 @@ def test_gradient_triple_of_conjugate_gradients():
     direction = jnp.asarray(np.random.default_rng(0).standard_normal(a.values.shape)) * 0.1
     implicit = jax.jvp(lambda v: METHODS["cg"](a.with_values(v), grid).value.values, (a.values,), (direction,))[1]
     h = 1e-4
-    central = (METHODS["cg"](a.with_values(a.values + h * direction), grid).value.values - METHODS["cg"](a.with_values(a.values - h * direction), grid).value.values) / (2 * h)  # fmt: skip
+    shifted = lambda s: METHODS["cg"](a.with_values(a.values + s * direction), grid).value.values
+    central = (shifted(h) - shifted(-h)) / (2 * h)
 
     def unrolled(v):
         from pdejax.solvers._steady import unknowns
@@ -146,7 +155,9 @@ def test_boundary_values_are_differentiable():
 def test_batches_stop_per_lane():
     grid, a = square()
     rough = jnp.where(jnp.asarray(np.random.default_rng(0).standard_normal(a.values.shape)) > 0, 100.0, 1.0)
-    batch = jax.vmap(lambda v: pj.solve(pj.SteadyProblem(E.Darcy(a.with_values(v), 1.0), grid)))(jnp.stack([a.values, rough]))
+    batch = jax.vmap(lambda v: pj.solve(pj.SteadyProblem(E.Darcy(a.with_values(v), 1.0), grid)))(
+        jnp.stack([a.values, rough])
+    )
     steps = batch.stats["num_steps"]
     assert steps[0] < steps[1] and bool(jnp.all(batch.ok))
     one = pj.solve(pj.SteadyProblem(E.Darcy(a.with_values(rough), 1.0), grid))
@@ -180,7 +191,9 @@ def test_a_system_is_solved_by_small_matrices():
             return pj.stack([-laplacian(u[0]) + u[1], -laplacian(u[1]) - u[0]]) - self.source
 
     grid = GRIDS["sine"]
-    exact = pj.GridField.from_function(lambda x, y: (jnp.sin(np.pi * x) * jnp.sin(np.pi * y), jnp.sin(2 * np.pi * x) * jnp.sin(np.pi * y)), grid)
+    exact = pj.GridField.from_function(
+        lambda x, y: (jnp.sin(np.pi * x) * jnp.sin(np.pi * y), jnp.sin(2 * np.pi * x) * jnp.sin(np.pi * y)), grid
+    )
     zero = pj.GridField(jnp.zeros((2, *grid.shape)), grid)
     source = grid_field(Coupled(zero).residual(exact), grid)
     solution = pj.solve(pj.SteadyProblem(Coupled(source), grid, channels=2))
@@ -205,13 +218,29 @@ def test_second_call_does_not_compile(caplog):
     "make,error,word",
     [
         (lambda: pj.SteadyProblem(E.Burgers(), GRIDS["sine"]), TypeError, "EvolutionProblem"),
-        (lambda: pj.solve(pj.SteadyProblem(E.Poisson(1.0), GRIDS["sine"]), S.ETDRK4(0.1)), TypeError, "EvolutionProblem"),
+        (
+            lambda: pj.solve(pj.SteadyProblem(E.Poisson(1.0), GRIDS["sine"]), S.ETDRK4(0.1)),
+            TypeError,
+            "EvolutionProblem",
+        ),
         (lambda: pj.solve(pj.SteadyProblem(E.Poisson(1.0), pj.Grid(x=pj.Uniform(9)))), ValueError, "Dirichlet"),
         (lambda: pj.solve(pj.SteadyProblem(E.Poisson(1.0), GRIDS["sine"]), save_at=[1.0]), ValueError, "time stepping"),
-        (lambda: pj.solve(pj.SteadyProblem(E.Darcy(square()[1], 1.0), GRIDS["uniform"])), ValueError, "different grids"),
-        (lambda: pj.solve(pj.SteadyProblem(E.Darcy(square()[1], 1.0), square()[0]), S.FastTransform()), ValueError, "ConjugateGradient"),
+        (
+            lambda: pj.solve(pj.SteadyProblem(E.Darcy(square()[1], 1.0), GRIDS["uniform"])),
+            ValueError,
+            "different grids",
+        ),
+        (
+            lambda: pj.solve(pj.SteadyProblem(E.Darcy(square()[1], 1.0), square()[0]), S.FastTransform()),
+            ValueError,
+            "ConjugateGradient",
+        ),
         (lambda: pj.solve(pj.SteadyProblem(E.Poisson(1.0), GRIDS["sine"]), "cg"), TypeError, "solver object"),
-        (lambda: pj.solve(pj.SteadyProblem(E.Darcy(square()[1], 1.0), square()[0]), S.ConjugateGradient(rtol=-1.0)), ValueError, "positive"),
+        (
+            lambda: pj.solve(pj.SteadyProblem(E.Darcy(square()[1], 1.0), square()[0]), S.ConjugateGradient(rtol=-1.0)),
+            ValueError,
+            "positive",
+        ),
     ],
 )
 def test_bad_input_is_refused_with_advice(make, error, word):

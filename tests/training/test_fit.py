@@ -74,9 +74,17 @@ def test_loss_falls_and_history_tells_it():
     model = Net(KEY)
     before = jax.tree.map(np.array, model)
     result = fit(
-        model, dataset(), loss=relative_l2, optimizer=ADAM, batch_size=3, key=KEY, steps=250, progress=recorder,
-        validation=dataset(4, 1), ema=0.9,
-    )  # fmt: skip
+        model,
+        dataset(),
+        loss=relative_l2,
+        optimizer=ADAM,
+        batch_size=3,
+        key=KEY,
+        steps=250,
+        progress=recorder,
+        validation=dataset(4, 1),
+        ema=0.9,
+    )
     assert result.stopped == "finished" and int(result.state.step) == 250
     assert [row["step"] for row in result.history] == [100, 200, 250]
     assert result.history[-1]["train_loss"] < 0.5 * result.history[0]["train_loss"]
@@ -177,9 +185,15 @@ def test_checkpoint_of_another_model_is_told(tmp_path):
     train(steps=2, checkpoints=Checkpoints(tmp_path))
     with pytest.raises(ValueError, match="hold no parameters.weight"):
         fit(
-            Pointwise(1, 1, key=KEY), dataset(), loss=relative_l2, optimizer=ADAM, batch_size=3, key=KEY, steps=4,
+            Pointwise(1, 1, key=KEY),
+            dataset(),
+            loss=relative_l2,
+            optimizer=ADAM,
+            batch_size=3,
+            key=KEY,
+            steps=4,
             checkpoints=Checkpoints(tmp_path),
-        )  # fmt: skip
+        )
 
 
 def test_bad_input_is_told(tmp_path):

@@ -13,9 +13,10 @@ class PCG(lx.AbstractLinearSolver):
     """Preconditioned conjugate gradients that stop on the residual they are asked for.
 
     Hestenes & Stiefel 1952. Differs from `lineax.CG`: it stops when `||r||_M <= rtol ||b||_M + atol` in the norm
-    `||r||_M^2 = r . M r` of the preconditioner `M` (the 2-norm without one), which comes with the iteration, estimates the
-    energy norm of the error and is within reach of float32 on fine grids; it does not ask for a small step as well (which
-    doubles the iterations at tight tolerances); it reports a direction of negative curvature instead of carrying on.
+    `||r||_M^2 = r . M r` of the preconditioner `M` (the 2-norm without one), which comes with the iteration, estimates
+    the energy norm of the error and is within reach of float32 on fine grids; it does not ask for a small step as well
+    (which doubles the iterations at tight tolerances); it reports a direction of negative curvature instead of carrying
+    on.
 
     The operator must be tagged positive semidefinite; so must the `preconditioner`. `options["y0"]` is a first guess.
     A direction of negative curvature ends the solve with `lineax.RESULTS.breakdown` and `stats["indefinite"]`.
@@ -28,11 +29,15 @@ class PCG(lx.AbstractLinearSolver):
 
     def __check_init__(self):
         if self.preconditioner is not None and not lx.is_positive_semidefinite(self.preconditioner):
-            raise ValueError("the preconditioner of PCG must be a linear operator tagged lineax.positive_semidefinite_tag.")
+            raise ValueError(
+                "the preconditioner of PCG must be a linear operator tagged lineax.positive_semidefinite_tag."
+            )
 
     def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]):
         if not lx.is_positive_semidefinite(operator):
-            raise ValueError("PCG takes an operator tagged lineax.positive_semidefinite_tag; tag it, or use lineax.GMRES.")
+            raise ValueError(
+                "PCG takes an operator tagged lineax.positive_semidefinite_tag; tag it, or use lineax.GMRES."
+            )
         return lx.linearise(operator)
 
     def compute(self, state, vector: PyTree[Array], options: dict[str, Any]):
@@ -67,7 +72,7 @@ class PCG(lx.AbstractLinearSolver):
             z = precondition(r)
             rz_next = jnp.where(live, _dot(r, z), rz)
             beta = jnp.where(live, rz_next / jnp.where(live, rz, 1), 0)
-            return x, r, _axpy(beta, p, z), rz_next, step + live, curved
+            return x, r, _axpy(beta, p, z), rz_next, step + live.astype(step.dtype), curved
 
         start = (x, r, z, _dot(r, z), jnp.zeros((), int), jnp.zeros((), bool))
         x, _, _, rz, steps, curved = jax.lax.while_loop(unfinished, body, start)

@@ -16,15 +16,16 @@ from ._march import March, check_dt, dealiased, march, plan
 
 
 class ETDRK4(AbstractMethod):
-    """Exponential time differencing, fourth-order Runge-Kutta, for `u_t = L u + N(u, t)` with `L` diagonal in the basis.
+    """Exponential time differencing, fourth-order Runge-Kutta, for `u_t = L u + N(u, t)`
+    with `L` diagonal in the basis.
 
-    Cox & Matthews 2002, eqs. (26)-(29); coefficients by contour means (Kassam & Trefethen 2005, section 3) over the full
-    circle, so complex symbols (advection, dispersion) keep fourth order, computed in float64 and cast to the dtype of the
-    data. Stiff linear parts put no limit on `dt`; the nonlinear part does.
+    Cox & Matthews 2002, eqs. (26)-(29); coefficients by contour means (Kassam & Trefethen 2005, section 3) over the
+    full circle, so complex symbols (advection, dispersion) keep fourth order, computed in float64 and cast to the dtype
+    of the data. Stiff linear parts put no limit on `dt`; the nonlinear part does.
 
-    **Arguments:** `dt` (adjusted to divide `t1 - t0` evenly, see `stats["dt"]`); `dealias`: factor for the products of the
-    nonlinear part, used on spectral axes that set none themselves (3/2 is exact for quadratic terms, 2 for cubic, 1 is
-    none).
+    **Arguments:** `dt` (adjusted to divide `t1 - t0` evenly, see `stats["dt"]`); `dealias`: factor for the products of
+    the nonlinear part, used on spectral axes that set none themselves (3/2 is exact for quadratic terms, 2 for cubic,
+    1 is none).
 
     **Raises** `ValueError` for `dt <= 0` or a linear part that is not linear or not diagonal in the grid's basis.
     """
@@ -42,9 +43,9 @@ class ETDRK4(AbstractMethod):
             symbol = read_symbol(problem.equation, _linear, Eigenbasis(u0.grid), u0.channels, u0.is_real)
         except NotDiagonal as error:
             raise ValueError(
-                f"ETDRK4 needs a linear part that is diagonal in the grid's basis, and that of {type(problem.equation).__name__} is "
-                f"not: {error} Use Fourier axes (or Sine/Cosine for even derivatives), move the term to nonlinear(u, t), or write "
-                "solvers.RK4(dt)."
+                "ETDRK4 needs a linear part that is diagonal in the grid's basis, and that of "
+                f"{type(problem.equation).__name__} is not: {error} Use Fourier axes (or Sine/Cosine for even "
+                "derivatives), move the term to nonlinear(u, t), or write solvers.RK4(dt)."
             ) from None
         return steps, coefficients(symbol, steps.dt)
 
@@ -76,7 +77,9 @@ class ETDRK4(AbstractMethod):
 
 
 class Coefficients(eqx.Module):
-    """`exp(z), exp(z/2)` and the four weights of the stages for `z = dt L`: per mode numbers, or small matrices over channels."""
+    """`exp(z), exp(z/2)` and the four weights of the stages for `z = dt L`: per mode numbers,
+    or small matrices over channels.
+    """
 
     full: Array
     half: Array
@@ -88,7 +91,11 @@ class Coefficients(eqx.Module):
     def cast(self, complex_dtype, real_dtype) -> "Coefficients":
         """In the precision of the data; real where the symbol is."""
         tables = (self.full, self.half, self.q, self.f1, self.f2, self.f3)
-        kind = complex_dtype if any(np.iscomplexobj(t) for t in tables) and jnp.issubdtype(complex_dtype, jnp.complexfloating) else real_dtype
+        kind = (
+            complex_dtype
+            if any(np.iscomplexobj(t) for t in tables) and jnp.issubdtype(complex_dtype, jnp.complexfloating)
+            else real_dtype
+        )
         return Coefficients(*(jnp.asarray(t).astype(kind) for t in tables))
 
 
@@ -97,7 +104,11 @@ def coefficients(symbol: np.ndarray | Array, dt: float) -> Coefficients:
     xp = np if isinstance(symbol, np.ndarray) else jnp
     channels = symbol.shape[0]
     diagonal = xp.stack([symbol[i, i] for i in range(channels)])
-    coupled = channels > 1 and xp is np and any(np.any(symbol[i, j]) for i in range(channels) for j in range(channels) if i != j)
+    coupled = (
+        channels > 1
+        and xp is np
+        and any(np.any(symbol[i, j]) for i in range(channels) for j in range(channels) if i != j)
+    )
     if coupled:
         return _matrix_coefficients(symbol, dt)
     if xp is np and not np.any(np.imag(diagonal)):

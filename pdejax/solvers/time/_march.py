@@ -35,14 +35,16 @@ def plan(problem: EvolutionProblem, dt: float, options: Options) -> March:
     more than `max_steps` are needed.
     """
     if not isinstance(problem, EvolutionProblem):
-        raise TypeError("a time stepper solves an EvolutionProblem; write solve(SteadyProblem(equation, grid)) without a stepper.")
+        raise TypeError(
+            "a time stepper solves an EvolutionProblem; write solve(SteadyProblem(equation, grid)) without a stepper."
+        )
     span = problem.t1 - problem.t0
     total = max(1, math.ceil(span / dt - 1e-9))
     step = span / total
     if options.max_steps is not None and total > options.max_steps:
         raise ValueError(
-            f"{total} steps of {step:g} are needed from t={problem.t0:g} to {problem.t1:g}, but max_steps={options.max_steps}; "
-            f"write dt={span / options.max_steps:g} or a larger max_steps."
+            f"{total} steps of {step:g} are needed from t={problem.t0:g} to {problem.t1:g}, but "
+            f"max_steps={options.max_steps}; write dt={span / options.max_steps:g} or a larger max_steps."
         )
     if options.save_at is None:
         # With somebody watching, cut the way into about twenty segments of equal length.
@@ -113,5 +115,7 @@ def march(
         "dt": jnp.asarray(plan.dt, time_dtype),
         "nonfinite_at": jnp.where(good, jnp.nan, checked),
     }
-    value = jax.vmap(lambda v: to_field(v).as_values()) if plan.saved is not None else (lambda v: to_field(v).as_values())
+    value = (
+        jax.vmap(lambda v: to_field(v).as_values()) if plan.saved is not None else (lambda v: to_field(v).as_values())
+    )
     return Solution(value(data), ts, result, Stats(numbers, facts), None, None)
