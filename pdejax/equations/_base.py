@@ -86,7 +86,7 @@ class Example(eqx.Module):
     """An equation with a solution known in closed form, and where it holds: what tests and demonstrations start from.
 
     `solution` is a function of `("t", *space)` for evolution equations, of the space coordinates otherwise; `domain`
-    gives `(start, length)` of each coordinate; `periodic` says whether the solution is periodic there.
+    gives `(start, length)` of one period of each space coordinate.
     """
 
     equation: AbstractEquation

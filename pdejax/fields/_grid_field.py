@@ -53,9 +53,7 @@ class GridField(AbstractField):
         out = fn(*(jnp.asarray(c, dtype) for c in grid.mesh()))
         parts = out if isinstance(out, tuple | list) else (out,)
         arrays = [jnp.asarray(p) for p in parts]
-        return cls(
-            jnp.stack([jnp.broadcast_to(a, a.shape if a.shape == grid.shape else grid.shape) for a in arrays]), grid
-        )
+        return cls(jnp.stack([jnp.broadcast_to(a, grid.shape) for a in arrays]), grid)
 
     @classmethod
     def from_coefficients(cls, coefficients: Array, grid: Grid, real: bool = True) -> "GridField":
