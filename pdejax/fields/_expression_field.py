@@ -37,6 +37,8 @@ class AbstractExpressionField(AbstractField):
         return self.rebuilt(Unary(fn, self.expression, parity))
 
     def join(self, others) -> AbstractField:
+        if not others:
+            return self
         parts = [self.operand(other) for other in others]
         if any(part is None for part in parts):
             raise TypeError(

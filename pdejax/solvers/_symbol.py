@@ -27,6 +27,8 @@ def read_symbol(
     **Raises** `ValueError` if the operator is not linear, `NotDiagonal` if it couples modes.
     """
     if is_traced((operator, basis)):
+        # In the default precision, whatever mixture the leaves have.
+        operator, basis = jax.tree.map(_default_precision, (operator, basis))
         return _units(operator, apply, basis, channels, real)
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
         operator, basis = in_float64((operator, basis))
@@ -85,6 +87,12 @@ def _check(symbol: np.ndarray, operator, apply, basis: Eigenbasis, channels: int
         )
     if np.abs(np.einsum("ij...,j...->i...", symbol, np.asarray(a)) - image).max() > 1e-8 * size:
         raise NotDiagonal(f"it couples modes of {basis.grid}.")
+
+
+def _default_precision(x):
+    if not eqx.is_inexact_array(x):
+        return x
+    return x.astype(jnp.result_type(complex if jnp.iscomplexobj(x) else float))
 
 
 def _wide(x):
