@@ -67,8 +67,8 @@ class FNO(eqx.Module):
         keys = jax.random.split(key, 4)
         self.in_channels, self.ndim, self.padding = in_channels, ndim, float(padding)
         self.lift = Pointwise(in_channels + ndim, width, key=keys[0])
-        # A tuple, not stacked weights under a scan: at depth 4 both compile in 2 s, and the loop needs three quarters of
-        # the memory at about the same speed.
+        # A tuple, not stacked weights under a scan: at depth 4 both compile in 2 s, and the loop needs three quarters
+        # of the memory at about the same speed.
         self.layers = tuple(_Layer(width, modes, ndim, self.padding, key=k) for k in jax.random.split(keys[1], depth))
         self.hidden = Pointwise(width, _PROJECTION, key=keys[2])
         self.project = Pointwise(_PROJECTION, out_channels, key=keys[3])
