@@ -8,7 +8,7 @@ from jaxtyping import Array
 
 from ._axis import AbstractAxis, along, apply_matrix, check_axis, fast_size, scale
 from ._boundary import AbstractBoundary, Free, Neumann, Periodic
-from ._trigonometric import Cosine
+from ._trigonometric import Cosine, cosine_matrix
 
 
 class Chebyshev(AbstractAxis):
@@ -47,8 +47,7 @@ class Chebyshev(AbstractAxis):
         # int_{-1}^{1} T_k = 2 / (1 - k^2) for even k, 0 for odd k.
         k = self.modes
         integral = np.where(k % 2 == 0, 2 / (1 - np.where(k == 1, 0, k).astype(float) ** 2), 0.0)
-        matrix = np.asarray(self._cosine_forward())
-        return self.length / 2 * integral @ (self._signs()[:, None] * matrix)
+        return self.length / 2 * (integral * self._signs()) @ cosine_matrix(self.n, False)
 
     @property
     def modes(self) -> np.ndarray:
@@ -104,13 +103,6 @@ class Chebyshev(AbstractAxis):
     def _signs(self) -> np.ndarray:
         # The nodes run upwards, x_j = -cos(theta_j), and T_k(-s) = (-1)^k T_k(s).
         return (-1.0) ** np.arange(self.n)
-
-    def _cosine_forward(self) -> np.ndarray:
-        j = np.arange(self.n)
-        c = 2 / (self.n - 1) * np.cos(np.pi * np.outer(j, j) / (self.n - 1))
-        c[[0, -1]] /= 2
-        c[:, [0, -1]] /= 2
-        return c
 
 
 @lru_cache(maxsize=64)

@@ -145,7 +145,7 @@ class Cosine(AbstractAxis):
 
     def forward(self, values: Array, axis: int) -> Array:
         if self.n <= _MATRIX_SIZE or self.centred:
-            return apply_matrix(_cosine_matrix(self.n, self.centred), values, axis)
+            return apply_matrix(cosine_matrix(self.n, self.centred), values, axis)
         v = jnp.moveaxis(values, axis, -1)
         c = _times_real(jnp.fft.rfft(jnp.concatenate([v, v[..., -2:0:-1]], axis=-1), norm="forward"), "real", 2.0)
         return jnp.moveaxis(_scale_ends(c, 0.5), -1, axis)
@@ -226,7 +226,8 @@ def _sine_inverse(n: int, centred: bool) -> np.ndarray:
     return s
 
 
-def _cosine_matrix(n: int, centred: bool) -> np.ndarray:
+def cosine_matrix(n: int, centred: bool) -> np.ndarray:
+    """Matrix from node values to cosine coefficients (type I, or type II on cell centres), float64 `(n, n)`."""
     c = 2 / (n if centred else n - 1) * np.cos(_angles(n, centred, np.arange(n)))
     c[0] /= 2
     if not centred:

@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
+import optimistix as optx
 
 from ._fast_transform import check_steady
 from ._method import AbstractMethod, Options
@@ -61,7 +62,7 @@ class GMRES(AbstractMethod):
         rtol = default_rtol(self.rtol, system.dtype)
         # lineax stops on an elementwise scale and on the step as well;
         # ask for a little more and measure the residual ourselves.
-        solver = lx.GMRES(rtol=rtol, atol=rtol, norm=_two_norm, restart=self.restart, max_steps=options.max_steps)
+        solver = lx.GMRES(rtol=rtol, atol=rtol, norm=optx.two_norm, restart=self.restart, max_steps=options.max_steps)
         return solve_linear(system, solver, rtol, self.atol, "GMRES", (), {"preconditioner": system.preconditioner()})
 
 
@@ -100,7 +101,3 @@ def default_rtol(rtol: float | None, dtype) -> float:
     if not rtol > 0:
         raise ValueError(f"a relative tolerance must be positive, got rtol={rtol:g}; write rtol=1e-6.")
     return rtol
-
-
-def _two_norm(x) -> Any:
-    return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(x)))

@@ -1,5 +1,4 @@
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import lineax as lx
 import optimistix as optx
@@ -40,7 +39,7 @@ class Newton(AbstractMethod):
         scaled = lambda w, args: system.residual(w) / floor
         out = optx.root_find(
             scaled,
-            optx.Newton(rtol=rtol, atol=rtol, norm=_norm, linear_solver=inner, cauchy_termination=True),
+            optx.Newton(rtol=rtol, atol=rtol, norm=optx.two_norm, linear_solver=inner, cauchy_termination=True),
             system.guess(),
             tags=frozenset({lx.positive_semidefinite_tag}),
             adjoint=optx.ImplicitAdjoint(linear_solver=inner),
@@ -57,7 +56,3 @@ class Newton(AbstractMethod):
         return Solution(
             system.field(out.value), None, RESULTS.where(met, RESULTS.successful, failed), stats, error, None
         )
-
-
-def _norm(x) -> jax.Array:
-    return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(x)))

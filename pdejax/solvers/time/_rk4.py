@@ -3,6 +3,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ...fields import GridField
+from ...grids import scale
 from .._method import AbstractMethod, Options
 from .._problem import EvolutionProblem, unknown_nodes
 from .._solution import Solution
@@ -43,14 +44,10 @@ class RK4(AbstractMethod):
         def step(v: Array, t: Array) -> Array:
             h = jnp.asarray(dt, t.dtype)
             k1 = rate(v, t)
-            k2 = rate(v + _times(h / 2, k1), t + h / 2)
-            k3 = rate(v + _times(h / 2, k2), t + h / 2)
-            k4 = rate(v + _times(h, k3), t + h)
-            return v + _times(h / 6, k1 + 2 * k2 + 2 * k3 + k4)
+            k2 = rate(v + scale(k1, h / 2), t + h / 2)
+            k3 = rate(v + scale(k2, h / 2), t + h / 2)
+            k4 = rate(v + scale(k3, h), t + h)
+            return v + scale(k1 + 2 * k2 + 2 * k3 + k4, h / 6)
 
         facts = (("method", "RK4"), ("dealias", f"{self.dealias:g}"))
         return march(step, u0.coefficients, u0.with_coefficients, problem, prepared, options, facts)
-
-
-def _times(h: Array, v: Array) -> Array:
-    return h.astype(v.dtype) * v
