@@ -6,6 +6,8 @@ from ._base import AbstractSteady as AbstractSteady
 from ._base import AbstractVariational as AbstractVariational
 from ._base import Example as Example
 from ._base import Forced as Forced
+from ._base import Showcase as Showcase
+from ._base import manufactured as manufactured
 from ._elliptic import Darcy as Darcy
 from ._elliptic import Helmholtz as Helmholtz
 from ._elliptic import Poisson as Poisson

@@ -48,6 +48,10 @@ class AbstractEvolution(AbstractEquation):
     def nonlinear(self, u: AbstractField, t: Array | AbstractField) -> AbstractField:
         """Everything else; `t` is a number when stepping and the time coordinate on space-time fields."""
 
+    def invariants(self, u: GridField) -> dict[str, Array]:
+        """Quantities that the equation conserves in time on periodic axes, by name: numbers of the field `u`."""
+        return {}
+
     def tendency(self, u: AbstractField, t: Array | AbstractField) -> AbstractField:
         """`u_t = linear(u) + nonlinear(u, t)`."""
         return self.linear(u) + self.nonlinear(u, t)
@@ -86,12 +90,40 @@ class Example(eqx.Module):
     """An equation with a solution known in closed form, and where it holds: what tests and demonstrations start from.
 
     `solution` is a function of `("t", *space)` for evolution equations, of the space coordinates otherwise; `domain`
-    gives `(start, length)` of one period of each space coordinate.
+    gives `(start, length)` of one period of each space coordinate; `nodes` periodic nodes per coordinate resolve it to
+    about ten digits and `t1` is a time until which it is worth following.
     """
 
     equation: AbstractEquation
     solution: FunctionField
     domain: dict[str, tuple[float, float]] = eqx.field(static=True)
+    nodes: int = eqx.field(static=True, default=32)
+    t1: float = eqx.field(static=True, default=1.0)
+
+
+def manufactured(
+    equation: AbstractEvolution,
+    solution: FunctionField,
+    domain: dict[str, tuple[float, float]],
+    nodes: int = 32,
+    t1: float = 1.0,
+) -> Example:
+    """The equation with the source that makes `solution` exact (Roache 2002): its residual on that function."""
+    return Example(Forced(equation, equation.residual(solution)), solution, domain, nodes, t1)
+
+
+class Showcase(eqx.Module):
+    """A problem that shows what an evolution equation does: initial field, final time, and a step that resolves it.
+
+    The step is for the default stepper of the equation's kind (`ETDRK4`; finite volumes for conservation laws);
+    `channel` is the one to draw.
+    """
+
+    equation: AbstractEvolution
+    u0: GridField
+    t1: float = eqx.field(static=True)
+    dt: float = eqx.field(static=True)
+    channel: int = eqx.field(static=True, default=0)
 
 
 def parameter(value) -> Array:

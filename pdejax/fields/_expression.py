@@ -139,6 +139,27 @@ class Unary(AbstractExpression):
         return None if inner is None else Product(Unary(Slope(self.fn), self.a, opposite), inner)
 
 
+class Linear(AbstractExpression):
+    """`fn(a)` for a real-linear `fn` (conjugate, real or imaginary part), which commutes with derivatives along real
+    coordinates.
+    """
+
+    fn: Callable = eqx.field(static=True)
+    a: AbstractExpression
+
+    def children(self):
+        return (self.a,)
+
+    def evaluate(self, a):
+        if isinstance(a, jax.Array):
+            return self.fn(a)
+        return {jnp.conj: a.conj, jnp.real: lambda: a.real, jnp.imag: lambda: a.imag}[self.fn]()
+
+    def partial(self, of):
+        inner = of(self.a)
+        return None if inner is None else Linear(self.fn, inner)
+
+
 class Slope:
     """Derivative of a scalar function as a function that compares equal for equal functions (a hashable tree label)."""
 

@@ -5,7 +5,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from ..grids import arithmetic_mean
-from ._expression import AbstractExpression, Constant, Power, Product, Stack, Sum, Unary, channel, differentiate
+from ._expression import AbstractExpression, Constant, Linear, Power, Product, Stack, Sum, Unary, channel, differentiate
 from ._field import AbstractField
 
 
@@ -35,6 +35,17 @@ class AbstractExpressionField(AbstractField):
 
     def map(self, fn, parity: str | None = None) -> Self:
         return self.rebuilt(Unary(fn, self.expression, parity))
+
+    def conj(self) -> Self:
+        return self.rebuilt(Linear(jnp.conj, self.expression))
+
+    @property
+    def real(self) -> Self:
+        return self.rebuilt(Linear(jnp.real, self.expression))
+
+    @property
+    def imag(self) -> Self:
+        return self.rebuilt(Linear(jnp.imag, self.expression))
 
     def join(self, others) -> AbstractField:
         if not others:

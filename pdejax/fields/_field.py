@@ -46,6 +46,20 @@ class AbstractField(eqx.Module):
         """`fn(u)` point by point; `parity` ("odd"/"even") says what fn does to sine axes."""
 
     @abc.abstractmethod
+    def conj(self) -> Self:
+        """The complex conjugate."""
+
+    @property
+    @abc.abstractmethod
+    def real(self) -> Self:
+        """The real part."""
+
+    @property
+    @abc.abstractmethod
+    def imag(self) -> Self:
+        """The imaginary part."""
+
+    @abc.abstractmethod
     def join(self, others: Sequence["AbstractField"]) -> "AbstractField":
         """Channels of this field followed by those of the others."""
 

@@ -205,6 +205,42 @@ class GridField(AbstractField):
         out = fn(self._product_values)
         return make(out, free(grid), PRODUCT if grid.dealiases else VALUES, not jnp.iscomplexobj(out))
 
+    def as_complex(self) -> "GridField":
+        """The same field stored as a complex one, with the whole spectrum."""
+        if not self._real:
+            return self
+        if self._kind == COEFFICIENTS:
+            return make(self.grid.whole_spectrum(self.data), self.grid, COEFFICIENTS, False, self._flips)
+        return make(self.data.astype(_complex(self.data.dtype)), self.grid, self._kind, False, self._flips)
+
+    def conj(self) -> "GridField":
+        if self._real:
+            return self
+        data, kind = self._pointwise()
+        return make(jnp.conj(data), self.grid, kind, False, self._flips)
+
+    @property
+    def real(self) -> "GridField":
+        if self._real:
+            return self
+        if self._kind == COEFFICIENTS:
+            return make(self.grid.real_spectrum(self.data), self.grid, COEFFICIENTS, True, self._flips)
+        return make(jnp.real(self.data), self.grid, self._kind, True, self._flips)
+
+    @property
+    def imag(self) -> "GridField":
+        if self._real:
+            return self * 0.0
+        if self._kind == COEFFICIENTS:
+            return make(self.grid.real_spectrum(self.data, imaginary=True), self.grid, COEFFICIENTS, True, self._flips)
+        return make(jnp.imag(self.data), self.grid, self._kind, True, self._flips)
+
+    def _pointwise(self) -> tuple[Array, str]:
+        # The nodes on which products are evaluated, so that u * conj(u) needs one transform.
+        if self._flips or not self.grid.dealiases:
+            return self.values, VALUES
+        return self._product_values, PRODUCT
+
     # Algebra
 
     def join(self, others) -> "GridField":
@@ -245,9 +281,9 @@ class GridField(AbstractField):
         grid, real = free(self.grid), self._real and other._real
         if self._kind == other._kind and self._real == other._real:
             return make(self.data + other.data, grid, self._kind, real)
-        if real == self._real == other._real:
-            return make(self.coefficients + other.coefficients, grid, COEFFICIENTS, real)
-        return make(self.values + other.values, grid, VALUES, real)
+        if self._real != other._real:
+            return self.as_complex() + other.as_complex()
+        return make(self.coefficients + other.coefficients, grid, COEFFICIENTS, real)
 
     def _add_scalar(self, other) -> "GridField":
         # On a sine axis the constant is added at the inner nodes (as a source that is odd across the ends).
@@ -268,9 +304,8 @@ class GridField(AbstractField):
             factor, grid = _scalar(other, self.dtype), free(self.grid)
             if not jnp.iscomplexobj(factor):
                 return make(scale(self.data, factor), grid, self._kind, self._real, self._flips)
-            if self._real:
-                return make(self.values.astype(factor.dtype) * factor, grid, VALUES, False, self._flips)
-            return make(self.data * factor.astype(self.data.dtype), grid, self._kind, False, self._flips)
+            whole = self.as_complex()
+            return make(whole.data * factor.astype(whole.data.dtype), grid, whole._kind, False, self._flips)
         return self._product(other, jnp.multiply)
 
     def __truediv__(self, other) -> "GridField":
@@ -458,6 +493,10 @@ def _same_conditions(a: Grid, b: Grid) -> bool:
         for p, q in zip(a.axes, b.axes, strict=True)
         for end in ("lower", "upper")
     )
+
+
+def _complex(dtype):
+    return np.result_type(dtype, np.complex64)
 
 
 def _scalar(value, dtype) -> Array:

@@ -1,11 +1,12 @@
 from typing import Self
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ._axis import AbstractAxis, along
+from ._axis import AbstractAxis, along, scale
 from ._fourier import Fourier, HalfFourier
 from ._trigonometric import Cosine, Sine
 
@@ -168,6 +169,43 @@ class Grid(eqx.Module):
             if n != axis.n:
                 coefficients = axis.resize(coefficients, first + i, n)
         return coefficients
+
+    def _half_dim(self, ndim: int) -> int | None:
+        dims = self._fourier_dims(ndim - len(self.axes))
+        return dims[-1] if dims else None
+
+    def _mirrored(self, coefficients: Array, last: int) -> Array:
+        """Conjugates at the opposite wave numbers along all Fourier axes but the stored half of `last`."""
+        out = jnp.conj(coefficients)
+        for dim in self._fourier_dims(coefficients.ndim - len(self.axes)):
+            if dim != last:
+                first = jax.lax.slice_in_dim(out, 0, 1, axis=dim)
+                rest = jnp.flip(jax.lax.slice_in_dim(out, 1, out.shape[dim], axis=dim), dim)
+                out = jnp.concatenate([first, rest], axis=dim)
+        return out
+
+    def whole_spectrum(self, coefficients: Array) -> Array:
+        """All coefficients of a real field from the stored half: `c(-k) = conj(c(k))`."""
+        last = self._half_dim(coefficients.ndim)
+        if last is None:
+            return coefficients.astype(np.result_type(coefficients.dtype, np.complex64))
+        n = self.axes[last - coefficients.ndim].n
+        lower = jax.lax.slice_in_dim(self._mirrored(coefficients, last), 1, (n + 1) // 2, axis=last)
+        return jnp.concatenate([coefficients, jnp.flip(lower, last)], axis=last)
+
+    def real_spectrum(self, coefficients: Array, imaginary: bool = False) -> Array:
+        """Stored half of the coefficients of the real (or imaginary) part of a complex field."""
+        last = self._half_dim(coefficients.ndim)
+        if last is None:
+            return jnp.imag(coefficients) if imaginary else jnp.real(coefficients)
+        n = self.axes[last - coefficients.ndim].n
+        half = jax.lax.slice_in_dim(coefficients, 0, n // 2 + 1, axis=last)
+        first = jax.lax.slice_in_dim(coefficients, 0, 1, axis=last)
+        rest = jnp.flip(jax.lax.slice_in_dim(coefficients, n - n // 2, n, axis=last), last)
+        mirror = self._mirrored(jnp.concatenate([first, rest], axis=last), last)
+        if not imaginary:
+            return scale(half + mirror, np.array(0.5))
+        return scale(half - mirror, np.array(-0.5), imaginary=True)
 
     def _fourier_dims(self, first: int) -> tuple[int, ...]:
         return tuple(first + i for i, axis in enumerate(self.axes) if isinstance(axis, Fourier))
