@@ -1,4 +1,4 @@
-from ..fields import AbstractField, stack
+from ..fields import AbstractField, at_nodes, stack
 from ..grids import arithmetic_mean
 
 
@@ -68,7 +68,9 @@ def advect(v: AbstractField, u: AbstractField) -> AbstractField:
     **Raises** `ValueError` if the channel count of `v` differs.
     """
     _vector("advect", v)
-    return _sum(v[i] * u.derivative(name) for i, name in enumerate(u.space_names))
+    # One joint transform for all factors.
+    speed, *slopes = at_nodes(v, *(u.derivative(name) for name in u.space_names))
+    return _sum(speed[i] * slope for i, slope in enumerate(slopes))
 
 
 def _sum(terms):

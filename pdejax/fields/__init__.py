@@ -10,6 +10,7 @@ from ._expression_field import AbstractExpressionField as AbstractExpressionFiel
 from ._field import AbstractField as AbstractField
 from ._function_field import FunctionField as FunctionField
 from ._grid_field import GridField as GridField
+from ._grid_field import at_nodes as at_nodes
 from ._grid_field import sample as sample
 from ._grid_field import stack as stack
 from ._symbolic_field import SymbolicField as SymbolicField

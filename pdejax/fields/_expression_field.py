@@ -36,6 +36,9 @@ class AbstractExpressionField(AbstractField):
     def map(self, fn, parity: str | None = None) -> Self:
         return self.rebuilt(Unary(fn, self.expression, parity))
 
+    def as_coefficients(self) -> Self:
+        return self
+
     def conj(self) -> Self:
         return self.rebuilt(Linear(jnp.conj, self.expression))
 

@@ -46,6 +46,10 @@ class AbstractField(eqx.Module):
         """`fn(u)` point by point; `parity` ("odd"/"even") says what fn does to sine axes."""
 
     @abc.abstractmethod
+    def as_coefficients(self) -> Self:
+        """The same field ready to be differentiated: all channels of a grid field in one transform."""
+
+    @abc.abstractmethod
     def conj(self) -> Self:
         """The complex conjugate."""
 

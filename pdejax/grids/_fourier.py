@@ -122,7 +122,7 @@ class HalfFourier(AbstractAxis):
         # Truncation to an even size drops the Nyquist mode (a projection onto the modes whose both signs exist);
         # growing from an even size shares it between both signs.
         kept = m // 2 + 1 if n > self.n else (m + 1) // 2
-        out = jnp.take(coefficients, np.arange(kept), axis=axis)
+        out = jax.lax.slice_in_dim(coefficients, 0, kept, axis=axis)
         if n > self.n and m % 2 == 0:
             share = np.where(np.arange(kept) == m // 2, 0.5, 1.0)
             out = scale(out, along(share, axis, out.ndim))
@@ -170,13 +170,13 @@ def _resize(coefficients: Array, axis: int, old: int, new: int) -> Array:
         return coefficients
     m = min(old, new)
     positive, negative = (m + 1) // 2, (m - 1) // 2
-    low = jnp.take(coefficients, np.arange(positive), axis=axis)
-    high = jnp.take(coefficients, np.arange(old - negative, old), axis=axis)
+    low = jax.lax.slice_in_dim(coefficients, 0, positive, axis=axis)
+    high = jax.lax.slice_in_dim(coefficients, old - negative, old, axis=axis)
     gap = new - positive - negative
     shape = list(coefficients.shape)
     if m % 2 == 0 and new > old:
         # The Nyquist mode -n/2 stands for the cosine, shared by both signs on the finer axis.
-        half = scale(jnp.take(coefficients, np.array([m // 2]), axis=axis), np.array(0.5))
+        half = scale(jax.lax.slice_in_dim(coefficients, m // 2, m // 2 + 1, axis=axis), np.array(0.5))
         shape[axis] = gap - 2
         middle = jnp.concatenate([half, jnp.zeros(shape, coefficients.dtype), half], axis=axis)
     else:

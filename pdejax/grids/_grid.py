@@ -140,6 +140,47 @@ class Grid(eqx.Module):
 
     def forward(self, values: Array) -> Array:
         """Values `(..., *shape)` to coefficients; forward-normalised, hence independent of the resolution."""
+        return self._analyse(values, self)
+
+    def backward(self, coefficients: Array, real: bool = True) -> Array:
+        """Coefficients `(..., *coefficient_shape)` to values at the nodes."""
+        return self._synthesise(coefficients, self, real)
+
+    def _analyse(self, values: Array, fine: "Grid") -> Array:
+        """Values on the nodes of `fine` to coefficients on this grid, real channels packed in complex pairs."""
+        pairs = 0 if jnp.iscomplexobj(values) else self._pairs(values)
+        if not pairs:
+            return fine.resize(fine._transform(values), self.shape, not jnp.iscomplexobj(values))
+        channel = values.ndim - len(self.axes) - 1
+        a, b, rest = _split(values, channel, pairs)
+        upper, mirror = self._cut_halves(fine._transform(jax.lax.complex(a, b)), fine)
+        parts = [scale(upper + mirror, np.array(0.5)), scale(upper - mirror, np.array(-0.5), imaginary=True)]
+        if rest is not None:
+            parts.append(fine.resize(fine._transform(rest), self.shape, True))
+        return jnp.concatenate(parts, axis=channel)
+
+    def _synthesise(self, coefficients: Array, fine: "Grid", real: bool) -> Array:
+        """Coefficients on this grid to values on the nodes of `fine`, real channels packed in complex pairs."""
+        pairs = self._pairs(coefficients) if real else 0
+        if not pairs:
+            return fine._inverse(self.resize(coefficients, fine.shape, real), real)
+        channel = coefficients.ndim - len(self.axes) - 1
+        a, b, rest = _split(coefficients, channel, pairs)
+        sign = lambda s: jax.lax.complex(a.real - s * b.imag, a.imag + s * b.real)
+        both = fine._inverse(self._join_halves(sign(1), sign(-1), fine), False)
+        parts = [both.real, both.imag]
+        if rest is not None:
+            parts.append(fine._inverse(self.resize(rest, fine.shape, True), True))
+        return jnp.concatenate(parts, axis=channel)
+
+    def _pairs(self, array: Array) -> int:
+        # One complex transform costs less than two real ones (1.3 to 1.5 times on CPU, at two and three dimensions).
+        channels = array.ndim - len(self.axes) - 1
+        if len(self.axes) < 2 or channels < 0 or not all(isinstance(axis, Fourier) for axis in self.axes):
+            return 0
+        return array.shape[channels] // 2
+
+    def _transform(self, values: Array) -> Array:
         real, first = not jnp.iscomplexobj(values), values.ndim - len(self.axes)
         for i, axis in enumerate(self.axes):
             if axis.is_spectral and not isinstance(axis, Fourier):
@@ -149,8 +190,7 @@ class Grid(eqx.Module):
             return values
         return (jnp.fft.rfftn if real else jnp.fft.fftn)(values, axes=dims, norm="forward")
 
-    def backward(self, coefficients: Array, real: bool = True) -> Array:
-        """Coefficients `(..., *coefficient_shape)` to values at the nodes."""
+    def _inverse(self, coefficients: Array, real: bool) -> Array:
         first: int = coefficients.ndim - len(self.axes)
         dims = self._fourier_dims(first)
         if dims:
@@ -186,26 +226,55 @@ class Grid(eqx.Module):
 
     def whole_spectrum(self, coefficients: Array) -> Array:
         """All coefficients of a real field from the stored half: `c(-k) = conj(c(k))`."""
-        last = self._half_dim(coefficients.ndim)
-        if last is None:
+        if self._half_dim(coefficients.ndim) is None:
             return coefficients.astype(np.result_type(coefficients.dtype, np.complex64))
-        n = self.axes[last - coefficients.ndim].n
-        lower = jax.lax.slice_in_dim(self._mirrored(coefficients, last), 1, (n + 1) // 2, axis=last)
-        return jnp.concatenate([coefficients, jnp.flip(lower, last)], axis=last)
+        return self._join_halves(coefficients, coefficients, self)
 
     def real_spectrum(self, coefficients: Array, imaginary: bool = False) -> Array:
         """Stored half of the coefficients of the real (or imaginary) part of a complex field."""
-        last = self._half_dim(coefficients.ndim)
-        if last is None:
+        if self._half_dim(coefficients.ndim) is None:
             return jnp.imag(coefficients) if imaginary else jnp.real(coefficients)
-        n = self.axes[last - coefficients.ndim].n
-        half = jax.lax.slice_in_dim(coefficients, 0, n // 2 + 1, axis=last)
+        upper, mirror = self._cut_halves(coefficients, self)
+        if imaginary:
+            return scale(upper - mirror, np.array(-0.5), imaginary=True)
+        return scale(upper + mirror, np.array(0.5))
+
+    def _join_halves(self, upper: Array, opposite: Array, fine: "Grid") -> Array:
+        """Complex coefficients on `fine` whose half with stored wave numbers is `upper` and whose other half is
+        `opposite`, conjugated, at the opposite wave numbers.
+        """
+        last = self._half_dim(upper.ndim)
+        n, wide = (grid.axes[last - upper.ndim].n for grid in (self, fine))
+        lower = jax.lax.slice_in_dim(self._mirrored(opposite, last), 1, (n + 1) // 2, axis=last)
+        upper, lower = (self._resize_others(part, fine, last) for part in (upper, jnp.flip(lower, last)))
+        if n % 2 == 0 and wide != n:
+            whole = jnp.concatenate([upper, lower], axis=last)
+            return self.axes[last - upper.ndim].resize(whole, last, wide)
+        shape = list(upper.shape)
+        shape[last] = wide - n
+        return jnp.concatenate([upper, jnp.zeros(shape, upper.dtype), lower], axis=last)
+
+    def _cut_halves(self, coefficients: Array, fine: "Grid") -> tuple[Array, Array]:
+        """The stored half on this grid of complex coefficients on `fine`, and the conjugates at the opposite wave
+        numbers.
+        """
+        last = self._half_dim(coefficients.ndim)
+        n, wide = (grid.axes[last - coefficients.ndim].n for grid in (self, fine))
+        if n % 2 == 0 and wide != n:
+            coefficients, wide = fine.axes[last - coefficients.ndim].resize(coefficients, last, n), n
         first = jax.lax.slice_in_dim(coefficients, 0, 1, axis=last)
-        rest = jnp.flip(jax.lax.slice_in_dim(coefficients, n - n // 2, n, axis=last), last)
-        mirror = self._mirrored(jnp.concatenate([first, rest], axis=last), last)
-        if not imaginary:
-            return scale(half + mirror, np.array(0.5))
-        return scale(half - mirror, np.array(-0.5), imaginary=True)
+        upper = jax.lax.slice_in_dim(coefficients, 0, n // 2 + 1, axis=last)
+        lower = jnp.flip(jax.lax.slice_in_dim(coefficients, wide - n // 2, wide, axis=last), last)
+        lower = jnp.concatenate([first, lower], axis=last)
+        upper, lower = (fine._resize_others(part, self, last) for part in (upper, lower))
+        return upper, self._mirrored(lower, last)
+
+    def _resize_others(self, coefficients: Array, other: "Grid", last: int) -> Array:
+        first = coefficients.ndim - len(self.axes)
+        for i, (axis, target) in enumerate(zip(self.axes, other.axes, strict=True)):
+            if first + i != last and axis.n != target.n:
+                coefficients = axis.resize(coefficients, first + i, target.n)
+        return coefficients
 
     def _fourier_dims(self, first: int) -> tuple[int, ...]:
         return tuple(first + i for i, axis in enumerate(self.axes) if isinstance(axis, Fourier))
@@ -219,13 +288,11 @@ class Grid(eqx.Module):
 
     def to_product(self, coefficients: Array, real: bool = True) -> Array:
         """Values on the product nodes."""
-        fine = self.product_grid()
-        return fine.backward(self.resize(self._low_pass(coefficients, real), fine.shape, real), real)
+        return self._synthesise(self._low_pass(coefficients, real), self.product_grid(), real)
 
     def from_product(self, values: Array) -> Array:
         """Coefficients on this grid of values on the product nodes."""
-        real, fine = not jnp.iscomplexobj(values), self.product_grid()
-        return self._low_pass(fine.resize(fine.forward(values), self.shape, real), real)
+        return self._low_pass(self._analyse(values, self.product_grid()), not jnp.iscomplexobj(values))
 
     def _low_pass(self, coefficients: Array, real: bool) -> Array:
         first = coefficients.ndim - len(self.axes)
@@ -240,6 +307,14 @@ class Grid(eqx.Module):
 
     def __repr__(self) -> str:
         return f"Grid({', '.join(f'{name}={_short(axis)}' for name, axis in zip(self.names, self.axes, strict=True))})"
+
+
+def _split(array: Array, axis: int, pairs: int) -> tuple[Array, Array, Array | None]:
+    """The first `pairs` entries along an axis, the next `pairs`, and what is left."""
+    a = jax.lax.slice_in_dim(array, 0, pairs, axis=axis)
+    b = jax.lax.slice_in_dim(array, pairs, 2 * pairs, axis=axis)
+    left = array.shape[axis] > 2 * pairs
+    return a, b, jax.lax.slice_in_dim(array, 2 * pairs, array.shape[axis], axis=axis) if left else None
 
 
 def _short(axis: AbstractAxis) -> str:

@@ -263,7 +263,7 @@ def _slice(array: Array, axis: int, begin: int, end: int | None) -> Array:
 def _cut_or_pad(c: Array, axis: int, n: int, zero_last: int) -> Array:
     old = c.shape[axis]
     if n <= old:
-        c = jnp.take(c, np.arange(n - zero_last), axis=axis)
+        c = _slice(c, axis, 0, n - zero_last)
         old = n - zero_last
     widths = [(0, 0)] * c.ndim
     widths[axis] = (0, n - old)

@@ -2,6 +2,8 @@
 
 from ._adjoint import AbstractAdjoint as AbstractAdjoint
 from ._adjoint import CheckpointedAdjoint as CheckpointedAdjoint
+from ._adjoint import ImplicitAdjoint as ImplicitAdjoint
+from ._adjoint import RecursiveAdjoint as RecursiveAdjoint
 from ._adjoint import UnrolledAdjoint as UnrolledAdjoint
 from ._fast_transform import FastTransform as FastTransform
 from ._krylov import GMRES as GMRES
@@ -16,5 +18,15 @@ from ._solution import SolveError as SolveError
 from ._solution import Stats as Stats
 from ._solve import solve as solve
 from .linear import PCG as PCG
+from .time import ETDRK1 as ETDRK1
+from .time import ETDRK2 as ETDRK2
+from .time import ETDRK3 as ETDRK3
 from .time import ETDRK4 as ETDRK4
+from .time import IFRK4 as IFRK4
+from .time import Krogstad4 as Krogstad4
+from .time import ExponentialAdamsBashforth as ExponentialAdamsBashforth
 from .time import RK4 as RK4
+from .time import SSPRK2 as SSPRK2
+from .time import SSPRK3 as SSPRK3
+from .time import SSPRK4 as SSPRK4
+from .time import stable_dt as stable_dt

@@ -78,6 +78,16 @@ def unknown_nodes(grid: Grid) -> np.ndarray | None:
     return None if mask.all() else mask
 
 
+def homogeneous(grid: Grid) -> Grid:
+    """The grid with zero in place of the values and slopes of its boundary conditions."""
+    return jax.tree.map(lambda leaf: np.zeros_like(leaf) if not isinstance(leaf, jax.core.Tracer) else 0 * leaf, grid)
+
+
+def has_boundary_data(grid: Grid) -> bool:
+    """Whether a boundary condition of the grid may be other than zero."""
+    return any(isinstance(leaf, jax.core.Tracer) or np.any(leaf) for leaf in jax.tree.leaves(grid))
+
+
 def check_finite(name: str, values) -> None:
     """**Raises** `ValueError` with the first bad index if values known now are not all finite."""
     if isinstance(values, jax.core.Tracer):

@@ -16,6 +16,14 @@ class RESULTS(optx.RESULTS):  # pyright: ignore
         "The solution became infinite or NaN (first seen at stats['nonfinite_at']); "
         "take a smaller dt, more nodes, or check the data."
     )
+    cfl_violated = (
+        "The solution blew up (at stats['nonfinite_at']) and dt is beyond the stability limit of this explicit method "
+        "(see solvers.stable_dt); take a smaller dt, or a method that treats the stiff part implicitly."
+    )
+    not_stationary = (
+        "The last step still moved the state, so the implicit gradient of a steady state does not apply; "
+        "integrate longer, or use solvers.CheckpointedAdjoint()."
+    )
     null_space = (
         "The source has a part in the null space of the operator, such as a mean on a periodic or Neumann domain, so "
         "no solution exists; subtract it from the source (solution.error is its relative size)."

@@ -13,6 +13,13 @@ class NotDiagonal(ValueError):
     """The operator couples modes of the grid's basis."""
 
 
+class OtherParity(NotDiagonal):
+    """The operator turns sines into cosines."""
+
+
+_COUPLED: dict = {}  # Whether channels couple, for each structure of equation whose parameters are traced.
+
+
 def read_symbol(
     operator: eqx.Module, apply: Callable, basis: Eigenbasis, channels: int, real: bool
 ) -> np.ndarray | Array:
@@ -35,6 +42,51 @@ def read_symbol(
         symbol = np.asarray(_units(operator, apply, basis, channels, real))
         _check(symbol, operator, apply, basis, channels, real)
     return symbol
+
+
+def is_coupled(symbol, operator, apply: Callable, basis: Eigenbasis, channels: int, real: bool) -> bool:
+    """Whether a symbol couples channels. One of traced parameters is looked at with random positive stand-ins.
+
+    **Raises** `NotDiagonal` if the stand-in operator couples modes.
+    """
+    if channels == 1:
+        return False
+    if not isinstance(symbol, np.ndarray):
+        leaves, structure = jax.tree.flatten((operator, basis))
+        key = (structure, tuple(jnp.shape(x) for x in leaves), channels, real)
+        if key not in _COUPLED:
+            symbol = read_symbol(stand_in(operator), apply, stand_in(basis), channels, real)
+            _COUPLED[key] = is_coupled(symbol, operator, apply, basis, channels, real)
+        return _COUPLED[key]
+    return any(np.any(symbol[i, j]) for i in range(channels) for j in range(channels) if i != j)
+
+
+def dense_matrix(
+    operator: eqx.Module, apply: Callable, basis: Eigenbasis, channels: int, real: bool, reason: NotDiagonal
+) -> np.ndarray | Array:
+    """Matrix of a linear operator over all modes of all channels, column by column; float64 where parameters are known.
+
+    **Raises** `ValueError` (from `reason`) if the operator changes the parity of fields.
+    """
+    if isinstance(reason, OtherParity):
+        raise ValueError(
+            f"the linear part of {type(operator).__name__} has no exponential here: {reason} Use Fourier axes (or "
+            "Sine/Cosine for even derivatives), move the term to nonlinear(u, t), or write solvers.RK4(dt)."
+        ) from None
+    if is_traced((operator, basis)):
+        operator, basis = jax.tree.map(_default_precision, (operator, basis))
+        return _columns(operator, apply, basis, channels, real)
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        operator, basis = in_float64((operator, basis))
+        return np.asarray(_columns(operator, apply, basis, channels, real))
+
+
+def stand_in(tree):
+    """The tree with random positive numbers for leaves known only to a transformation."""
+    generator = np.random.default_rng(0)
+    return jax.tree.map(
+        lambda x: generator.uniform(0.5, 1.5, x.shape).astype(x.dtype) if isinstance(x, jax.core.Tracer) else x, tree
+    )
 
 
 def is_traced(tree) -> bool:
@@ -66,10 +118,18 @@ def _units(operator, apply, basis: Eigenbasis, channels: int, real: bool) -> Arr
 
 
 @eqx.filter_jit
+def _columns(operator, apply, basis: Eigenbasis, channels: int, real: bool) -> Array:
+    shape = (channels, *basis.shape(real))
+    units = jnp.eye(int(np.prod(shape)), dtype=basis.dtype(real)).reshape(-1, *shape)
+    images = jax.vmap(lambda unit: _apply(operator, apply, unit, basis, real).reshape(-1))(units)
+    return images.T
+
+
+@eqx.filter_jit
 def _apply(operator, apply, modal: Array, basis: Eigenbasis, real: bool) -> Array:
     out = apply(operator, basis.backward(modal, real))
     if out._flips or out.grid.parity_flips(basis.grid):
-        raise NotDiagonal(f"it turns fields on {basis.grid} into fields of another parity.")
+        raise OtherParity(f"it turns fields on {basis.grid} into fields of another parity.")
     return basis.forward(out)
 
 

@@ -1,4 +1,14 @@
-"""Time steppers."""
+"""Time steppers, behind one interface."""
 
-from ._etdrk import ETDRK4 as ETDRK4
-from ._rk4 import RK4 as RK4
+from ._exponential import ETDRK1 as ETDRK1
+from ._exponential import ETDRK2 as ETDRK2
+from ._exponential import ETDRK3 as ETDRK3
+from ._exponential import ETDRK4 as ETDRK4
+from ._exponential import IFRK4 as IFRK4
+from ._exponential import Krogstad4 as Krogstad4
+from ._exponential_multistep import ExponentialAdamsBashforth as ExponentialAdamsBashforth
+from ._runge_kutta import RK4 as RK4
+from ._runge_kutta import SSPRK2 as SSPRK2
+from ._runge_kutta import SSPRK3 as SSPRK3
+from ._runge_kutta import SSPRK4 as SSPRK4
+from ._runge_kutta import stable_dt as stable_dt

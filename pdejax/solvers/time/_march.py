@@ -5,7 +5,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
 from ...fields import GridField
 from .._method import Options
@@ -22,10 +22,32 @@ class March(eqx.Module):
     saved: tuple[int, ...] | None = eqx.field(static=True)
 
 
+class Scheme(eqx.Module):
+    """A time stepping on raw arrays: where it starts, one step, and how to look at its state.
+
+    `step(state, t, i)` is the state after step number `i`, which begins at time `t`; `value(state)` the array that
+    stands for the solution; `field(value)` the field that it stands for.
+    """
+
+    start: PyTree
+    step: Callable[[PyTree, Array, Array], PyTree]
+    field: Callable[[Array], GridField]
+    value: Callable[[PyTree], Array] = lambda state: state
+    result: Callable[[PyTree], RESULTS] = lambda state: RESULTS.successful
+
+
 def check_dt(name: str, dt: float) -> None:
     """**Raises** `ValueError` unless `dt > 0`."""
     if not (dt > 0 and math.isfinite(dt)):
         raise ValueError(f"{name} needs a positive step, got dt={dt:g}; write {name}(dt={abs(dt) or 1e-3:g}).")
+
+
+def check_problem(problem) -> None:
+    """**Raises** `TypeError` for steady problems."""
+    if not isinstance(problem, EvolutionProblem):
+        raise TypeError(
+            "a time stepper solves an EvolutionProblem; write solve(SteadyProblem(equation, grid)) without a stepper."
+        )
 
 
 def plan(problem: EvolutionProblem, dt: float, options: Options) -> March:
@@ -34,10 +56,7 @@ def plan(problem: EvolutionProblem, dt: float, options: Options) -> March:
     **Raises** `TypeError` for steady problems, `ValueError` for save times outside the interval or between steps, or if
     more than `max_steps` are needed.
     """
-    if not isinstance(problem, EvolutionProblem):
-        raise TypeError(
-            "a time stepper solves an EvolutionProblem; write solve(SteadyProblem(equation, grid)) without a stepper."
-        )
+    check_problem(problem)
     span = problem.t1 - problem.t0
     total = max(1, math.ceil(span / dt - 1e-9))
     step = span / total
@@ -50,13 +69,8 @@ def plan(problem: EvolutionProblem, dt: float, options: Options) -> March:
         # With somebody watching, cut the way into about twenty segments of equal length.
         segments = 1 if options.progress is None else max(k for k in range(1, 21) if total % k == 0)
         return March(step, total // segments, segments, None)
-    times = np.asarray(options.save_at)
+    times = check_times(problem, options.save_at)
     index = np.rint((times - problem.t0) / step).astype(int)
-    if len(times) == 0 or np.any(np.diff(times) <= 0) or index[0] < 0 or index[-1] > total:
-        raise ValueError(
-            f"save_at needs increasing times between t0={problem.t0:g} and t1={problem.t1:g}, got {len(times)} "
-            f"from {times.min() if len(times) else float('nan'):g} to {times.max() if len(times) else float('nan'):g}."
-        )
     off = np.abs(problem.t0 + index * step - times)
     # Times often come in float32 (jnp.linspace): allow for their rounding.
     if off.max() > 1e-6 * step + 4 * np.finfo(np.float32).eps * np.abs(times).max():
@@ -70,52 +84,60 @@ def plan(problem: EvolutionProblem, dt: float, options: Options) -> March:
     return March(step, stride, int(index[-1]) // stride, tuple(int(i) // stride for i in index))
 
 
-def dealiased(u: GridField, factor: float) -> GridField:
-    """The field on a grid whose spectral axes dealias by `factor`, unless the grid already says how."""
-    if factor == 1 or u.grid.dealiases:
-        return u
-    return u.with_grid(u.grid.with_dealias(factor))
+def check_times(problem: EvolutionProblem, save_at: tuple[float, ...]) -> np.ndarray:
+    """The save times. **Raises** `ValueError` unless they increase within the interval of the problem."""
+    times = np.asarray(save_at, float)
+    slack = 4 * np.finfo(np.float32).eps * max(abs(problem.t0), abs(problem.t1))
+    inside = len(times) and times[0] >= problem.t0 - slack and times[-1] <= problem.t1 + slack
+    if not inside or np.any(np.diff(times) <= 0):
+        raise ValueError(
+            f"save_at needs increasing times between t0={problem.t0:g} and t1={problem.t1:g}, got {len(times)} "
+            f"from {times.min() if len(times) else float('nan'):g} to {times.max() if len(times) else float('nan'):g}."
+        )
+    return times
 
 
 def march(
-    step: Callable[[Array, Array], Array],
-    start: Array,
-    to_field: Callable[[Array], GridField],
-    problem: EvolutionProblem,
-    plan: March,
-    options: Options,
-    facts: tuple[tuple[str, str], ...],
+    scheme: Scheme, problem: EvolutionProblem, plan: March, options: Options, facts: tuple[tuple[str, str], ...]
 ) -> Solution:
-    """Scan a step on raw coefficients `(v, t) -> v` from `start` through the plan; `to_field` makes fields of them."""
-    time_dtype = start.real.dtype
-    one = options.adjoint.wrap(step)
+    """Walk a scheme through the plan."""
+    time_dtype = scheme.value(scheme.start).real.dtype
 
     def time(i: Array) -> Array:
         return jnp.asarray(problem.t0, time_dtype) + i.astype(time_dtype) * jnp.asarray(plan.dt, time_dtype)
 
-    def segment(v: Array, k: Array) -> tuple[Array, Array | None]:
-        v = jax.lax.scan(lambda v, j: (one(v, time(k * plan.stride + j)), None), v, jnp.arange(plan.stride))[0]
+    def step(carry: tuple[PyTree, Array], i: Array) -> tuple[PyTree, Array]:
+        state, good = carry
+        state = scheme.step(state, time(i), i)
+        # NaNs stay, so one sum per step counts the good ones.
+        return state, good + jnp.isfinite(jnp.sum(scheme.value(state))).astype(good.dtype)
+
+    def segment(carry: tuple[PyTree, Array], k: Array) -> tuple[tuple[PyTree, Array], Array | None]:
+        carry = options.adjoint.loop(step, carry, k * plan.stride, plan.stride)
         if options.progress is not None:
             jax.debug.callback(options.progress, (k + 1) * plan.stride, plan.segments * plan.stride)
-        return v, v if plan.saved is not None else None
+        return carry, scheme.value(carry[0]) if plan.saved is not None else None
 
-    last, kept = jax.lax.scan(segment, start, jnp.arange(plan.segments))
+    total = plan.segments * plan.stride
+    carry = (scheme.start, jnp.zeros((), jnp.int32))
+    (last, good), kept = jax.lax.scan(segment, carry, jnp.arange(plan.segments))
+    last, ended = options.adjoint.finish(lambda s, i: scheme.step(s, time(i), i), last, jnp.asarray(total))
+
+    def value(v: Array) -> GridField:
+        u, grid = scheme.field(v), problem.u0.grid
+        return (u.with_grid(grid) if u.grid.same_nodes(grid) else u.resample(grid)).as_values()
+
     if plan.saved is None:
-        data, ts = last, None
-        good, checked = jnp.all(jnp.isfinite(last)), time(jnp.asarray(plan.segments * plan.stride))
+        out, ts = value(scheme.value(last)), None
     else:
-        everything = jnp.concatenate([start[None], kept])
-        data = everything[np.array(plan.saved)]
+        everything = jnp.concatenate([scheme.value(scheme.start)[None], kept])
+        out = jax.vmap(value)(everything[np.array(plan.saved)])
         ts = time(jnp.asarray(np.array(plan.saved) * plan.stride))
-        finite = jnp.all(jnp.isfinite(everything), axis=tuple(range(1, everything.ndim)))
-        good, checked = jnp.all(finite), time(jnp.argmin(finite) * plan.stride)
-    result = RESULTS.where(good, RESULTS.successful, RESULTS.nonfinite_state)
+    result = RESULTS.where(good == total, scheme.result(last), RESULTS.nonfinite_state)
+    result = RESULTS.where(result == RESULTS.successful, ended, result)
     numbers = {
-        "num_steps": jnp.asarray(plan.segments * plan.stride),
+        "num_steps": jnp.asarray(total),
         "dt": jnp.asarray(plan.dt, time_dtype),
-        "nonfinite_at": jnp.where(good, jnp.nan, checked),
+        "nonfinite_at": jnp.where(good == total, jnp.nan, time(good + 1)),
     }
-    value = (
-        jax.vmap(lambda v: to_field(v).as_values()) if plan.saved is not None else (lambda v: to_field(v).as_values())
-    )
-    return Solution(value(data), ts, result, Stats(numbers, facts), None, None)
+    return Solution(out, ts, result, Stats(numbers, facts), None, None)

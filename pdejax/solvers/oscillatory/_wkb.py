@@ -1,0 +1,221 @@
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from ...grids import Chebyshev
+from ...grids._axis import apply_matrix
+from .._solution import RESULTS, SolveError
+from ._series import derivative, multiply, power, taylor
+
+# The highest order tried: later terms are below rounding for every epsilon at which the series is of use.
+_MAX_ORDER = {"float32": 16, "float64": 32}
+_ONE_DIGIT = 0.1
+
+
+class WKBResults(RESULTS):  # pyright: ignore
+    """How a WKB solve ended."""
+
+    not_positive = "The coefficient a(x) is not positive and finite on the whole interval; WKB needs a > 0."
+    outside = "Some points lie outside the interval; widen the interval or drop these points."
+    unresolved = (
+        "The coefficient a(x) is not resolved by the nodes (see solution.error); pass more nodes or split the interval."
+    )
+    not_oscillatory = (
+        "The WKB series gives no correct digit (see solution.error): epsilon is too large, or a(x) comes too close to "
+        "zero; integrate with an ODE solver such as diffrax.Dopri8."
+    )
+
+
+class WKBSolution(eqx.Module):
+    """What `wkb` returns.
+
+    `points`: where; `value`: `phi`; `slope`: `epsilon phi'`, so that `(value[-1], slope[-1])` starts the next interval;
+    `order`: the truncation order `N`; `error`: estimate of the error of `phi` relative to its amplitude, the size of
+    the first two omitted terms plus quadrature and rounding; `result`: how it ended.
+    """
+
+    points: Array
+    value: Array
+    slope: Array
+    order: Array
+    error: Array
+    result: WKBResults
+
+    @property
+    def ok(self) -> Array:
+        """Whether the series gave at least one correct digit."""
+        return self.result == WKBResults.successful
+
+
+def wkb(
+    a: Callable[[Array], Array],
+    epsilon: float | Array,
+    interval: tuple[float | Array, float | Array],
+    initial: tuple[complex | Array, complex | Array],
+    points: Array | None = None,
+    *,
+    order: int | None = None,
+    nodes: int = 65,
+    throw: bool = True,
+) -> WKBSolution:
+    """Solve the highly oscillatory `epsilon^2 phi'' + a(x) phi = 0`, `a > 0`, by its optimally truncated WKB series.
+
+    The ansatz `phi = exp(S / epsilon)` with `S' = sum_n epsilon^n S_n'` gives `S_0' = +-i sqrt(a)` and
+    `S_n' = -(sum_{j=1}^{n-1} S_j' S_{n-j}' + S_{n-1}'') / (2 S_0')`. The series is cut after `n = N`: the error is
+    `O(epsilon^N)` for fixed `N`, and falls exponentially in `1 / epsilon` for the best `N`, at a cost that does not
+    depend on `epsilon` (Arnold, Klein, Körner & Melenk, 2024). Derivatives come from Taylor series of `a` at the nodes,
+    integrals from Clenshaw-Curtis quadrature.
+
+    **Arguments:**
+
+    - `a`: smooth function of a scalar `x`; an `equinox.Module` is traced with its parameters, which may be
+      differentiated, as may `epsilon`, `interval`, `initial` and `points`.
+    - `epsilon`: positive; the wave length is about `2 pi epsilon / sqrt(a)`.
+    - `interval`: `(x_0, x_1)`, either way round; `initial`: `(phi(x_0), epsilon phi'(x_0))`. Real values give a real
+      solution.
+    - `points`: where the solution is wanted, any shape; by default the quadrature nodes.
+    - `order`: the truncation order `N >= 1`; by default the least for which the terms left out are smallest, or below
+      rounding, among orders up to 32 (float32: 16).
+    - `nodes`: number of quadrature nodes; `throw`: raise if the result is not `successful`.
+
+    **Returns** a `WKBSolution`. The call may stand inside `jit`, `vmap` and `grad`.
+
+    **Raises** `ValueError` for bad settings and where `a` is not positive, `TypeError` for an `a` that is not a real
+    scalar function or not smooth, `SolveError` with the result's message otherwise.
+    """
+    _check_settings(epsilon, interval, order, nodes)
+    dtype = jnp.result_type(float, epsilon, *interval, *(np.real(number) for number in initial))
+    kind = np.result_type(dtype, np.complex64) if any(map(np.iscomplexobj, initial)) else dtype
+    state = tuple(jnp.asarray(number, kind) for number in initial)
+    epsilon, start, end = (jnp.asarray(number, dtype) for number in (epsilon, *interval))
+    out = jax.eval_shape(a, start)
+    if not isinstance(out, jax.ShapeDtypeStruct) or out.shape != () or out.dtype != dtype:
+        raise TypeError(
+            f"a must map a {dtype.name} scalar x to a {dtype.name} scalar, got {out}; "
+            "sum or index what it returns, and give its parameters the dtype of epsilon, interval and initial."
+        )
+    nodes_at = (start + end) / 2 + (end - start) / 2 * jnp.asarray(Chebyshev(nodes).points, dtype)
+    points = nodes_at if points is None else jnp.asarray(points, dtype)
+    solution = _solve(a, epsilon, (start, end), state, points, order, nodes)
+    if not throw:
+        return solution
+    failed = solution.result != WKBResults.successful
+    if isinstance(failed, jax.core.Tracer):
+        return eqx.tree_at(lambda s: s.value, solution, solution.result.error_if(solution.value, failed))
+    if failed:
+        raise _error(solution, a, nodes_at)
+    return solution
+
+
+@eqx.filter_jit
+def _solve(a, epsilon, interval, initial, points, order, nodes) -> WKBSolution:
+    dtype, axis = epsilon.dtype, Chebyshev(nodes)
+    middle, half = (interval[0] + interval[1]) / 2, (interval[1] - interval[0]) / 2
+    s = jnp.asarray(axis.points, dtype)
+    highest = _MAX_ORDER[dtype.name] if order is None else order
+    terms = jax.vmap(lambda x: _terms(a, x, epsilon, highest + 3))(middle + half * s)
+
+    integrate = lambda rates: apply_matrix(_antiderivative(nodes), rates, 0) * half / epsilon
+    sizes = jnp.abs(_polynomials(s, nodes + 1) @ integrate(axis.forward(terms, 0))).max(0)
+    # Two omitted terms, since for some a every second one vanishes (a = 1 / x^2).
+    omitted = sizes[2:-1] + sizes[3:]
+    rounding = jnp.finfo(dtype).eps * (1 + sizes[0])
+    if order is None:
+        least = jnp.where(jnp.isfinite(omitted), omitted, jnp.inf).min()
+        order = 1 + jnp.argmax(omitted <= jnp.maximum(least, rounding))
+    order = jnp.asarray(order)
+
+    n = np.arange(highest + 3)
+    kept = jnp.where(n <= order, terms, 0)
+    # epsilon^n S_n' = i^(n+1) terms_n: odd terms make log-amplitude, even ones phase.
+    rates = axis.forward(kept, 0) @ jnp.asarray(np.array([[0, 1], [-1, 0], [0, -1], [1, 0]])[n % 4], dtype)
+    integrals = integrate(rates)
+    where = (points - middle) / half
+    basis = _polynomials(where, nodes + 1)
+    growth, phase = jnp.moveaxis(basis @ integrals, -1, 0).astype(initial[0].dtype)
+    growing, turning = jnp.moveaxis(basis[..., :-1] @ rates, -1, 0).astype(initial[0].dtype)
+    growing_at_start, turning_at_start = (_polynomials(-jnp.ones((), dtype), nodes) @ rates).astype(initial[0].dtype)
+    cosine = initial[0]
+    sine = (initial[1] - growing_at_start * cosine) / turning_at_start
+    amplitude = jnp.exp(growth)
+    value = amplitude * (cosine * jnp.cos(phase) + sine * jnp.sin(phase))
+    slope = growing * value + amplitude * turning * (sine * jnp.cos(phase) - cosine * jnp.sin(phase))
+
+    tail = jnp.abs(integrals[-nodes // 8 :]).sum()
+    truncation = omitted[order - 1]
+    outside = jnp.any(jnp.abs(where) > 1 + 8 * jnp.finfo(dtype).eps * (1 + jnp.abs(middle / half)))
+    result = WKBResults.successful
+    result = WKBResults.where(tail < _ONE_DIGIT, result, WKBResults.unresolved)
+    result = WKBResults.where(truncation < _ONE_DIGIT, result, WKBResults.not_oscillatory)
+    result = WKBResults.where(outside, WKBResults.outside, result)
+    positive = jnp.all(jnp.isfinite(terms[:, 0]) & (terms[:, 0] > 0))
+    result = WKBResults.where(positive, result, WKBResults.not_positive)
+    return WKBSolution(points, value, slope, order, truncation + tail + rounding, result)
+
+
+def _terms(a: Callable[[Array], Array], x: Array, epsilon: Array, count: int) -> Array:
+    """`epsilon^n S_n' / i^(n+1)` at one node, `n < count`: real, from Taylor series in `t`, `x + epsilon t`.
+
+    With `s_n = epsilon^n S_n' / i^(n+1)` the recursion reads `s_n = (ds_{n-1}/dt - sum_j s_j s_{n-j}) / (2 s_0)`.
+    """
+    coefficient = taylor(a, x, epsilon, count)
+    terms, inverse = [power(coefficient, 0.5)], power(coefficient, -0.5) / 2
+    dot = functools.partial(jnp.dot, precision="highest")
+    for n in range(1, count):
+        # Each derivative costs the last coefficient, so the series get shorter by one.
+        right = derivative(terms[-1])[:-1]
+        if n > 1:
+            known = jnp.stack([term[: count - n] for term in terms[1:]], axis=1)
+            right = right - multiply(known, known[:, ::-1], dot)
+        terms.append(multiply(inverse[: count - n], right))
+    return jnp.stack([term[0] for term in terms])
+
+
+def _polynomials(s: Array, count: int) -> Array:
+    """Chebyshev polynomials `T_0 .. T_{count-1}` at `s`, shape `(*s.shape, count)`; smooth at the ends as well."""
+    step = lambda last, _: ((last[1], 2 * s * last[1] - last[0]), last[0])
+    values = jax.lax.scan(step, (jnp.ones_like(s), s), None, count)[1]
+    return jnp.moveaxis(values, 0, -1)
+
+
+@functools.lru_cache(maxsize=16)
+def _antiderivative(n: int) -> np.ndarray:
+    """Matrix `(n + 1, n)` from Chebyshev coefficients to those of the integral from -1:
+    `2 k b_k = c_{k-1} - c_{k+1}`, with `c_0` doubled.
+    """
+    k = np.arange(1, n + 1)[:, None]
+    below = (np.eye(n) + np.eye(n)[:, :1] * np.eye(n)[:1]) / (2 * k)
+    above = np.eye(n, k=2) / (2 * k)
+    return np.concatenate([(-1.0) ** (k.T + 1) @ (below - above), below - above])
+
+
+def _check_settings(epsilon: Any, interval: Any, order: int | None, nodes: int) -> None:
+    known = not any(isinstance(number, jax.core.Tracer) for number in (epsilon, *interval))
+    if known and not (np.ndim(epsilon) == 0 and 0 < epsilon < np.inf):
+        raise ValueError(
+            f"wkb needs one finite epsilon > 0, got {epsilon}; for several write jax.vmap over epsilon, "
+            "and for epsilon^2 phi'' = a phi pass -a."
+        )
+    if known and not (np.all(np.isfinite(interval)) and interval[0] != interval[1]):
+        raise ValueError(f"interval needs two different finite ends (x_0, x_1), got {interval}.")
+    if order is not None and not (isinstance(order, int) and order >= 1):
+        raise ValueError(f"order is the truncation order N, an integer >= 1, or None for the best, got {order!r}.")
+    if nodes < 8:
+        raise ValueError(f"nodes must be at least 8, got {nodes}; 65 resolve most coefficients.")
+
+
+def _error(solution: WKBSolution, a: Callable[[Array], Array], x: Array) -> Exception:
+    if solution.result != WKBResults.not_positive:
+        return SolveError(f"{WKBResults[solution.result]} Estimated relative error: {float(solution.error):.2g}.")
+    values = jax.vmap(a)(x)
+    worst = jnp.argmin(jnp.where(jnp.isfinite(values), values, -jnp.inf))
+    return ValueError(
+        f"wkb needs a(x) > 0 on the whole interval, got a({x[worst]:.6g}) = {values[worst]:.6g}; "
+        "end the interval before the turning point and cross it with an ODE solver."
+    )
