@@ -9,9 +9,13 @@ from ._differential import diffuse as diffuse
 from ._differential import div as div
 from ._differential import grad as grad
 from ._differential import laplacian as laplacian
+from ._fractional import fractional_laplacian as fractional_laplacian
+from ._hilbert import hilbert as hilbert
 from ._integral import Functional as Functional
 from ._integral import functional_derivative as functional_derivative
 from ._integral import inner as inner
 from ._integral import integrate as integrate
 from ._integral import norm as norm
 from ._inverse import inverse_laplacian as inverse_laplacian
+from ._projection import project as project
+from ._shift import shift as shift

@@ -6,16 +6,22 @@ from jaxtyping import Array
 
 
 class AbstractBoundary(eqx.Module):
-    """Condition at one end of a closed nodal axis. Values are leaves: changing them never recompiles."""
+    """Condition at one end of a nodal axis: at the end node of a closed one, at the outer face of a centred one.
+
+    Values are leaves: changing them never recompiles.
+    """
 
     @property
     @abc.abstractmethod
     def fixes_value(self) -> bool:
-        """Whether the node at the end is known."""
+        """Whether the value at the end is known."""
 
 
 class Dirichlet(AbstractBoundary):
-    """`u = value` at the end; `value` is a number or an array that broadcasts against the field's boundary slice."""
+    """`u = value` at the end; `value` is a number or an array that broadcasts against the field's boundary slice.
+
+    Finite volumes take it for the state outside (inflow, far field): waves that leave pass through it.
+    """
 
     value: Array = eqx.field(converter=jnp.asarray, default=0.0)
 
@@ -60,3 +66,26 @@ class Held(AbstractBoundary):
     @property
     def fixes_value(self) -> bool:
         return True
+
+
+class Outflow(AbstractBoundary):
+    """Waves leave and none come in: finite volumes continue the last cell unchanged (LeVeque 2002, section 7.2.1).
+
+    The calculus differences one-sided there, as at a `Free` end.
+    """
+
+    @property
+    def fixes_value(self) -> bool:
+        return False
+
+
+class Reflecting(AbstractBoundary):
+    """A wall: finite volumes mirror the cells and turn the normal momentum round (LeVeque 2002, section 7.3.3).
+
+    Which channels turn is asked of the equation (`AbstractConservationLaw.normal`). The calculus differences one-sided
+    there, as at a `Free` end.
+    """
+
+    @property
+    def fixes_value(self) -> bool:
+        return False

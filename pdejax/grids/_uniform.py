@@ -10,16 +10,22 @@ from jaxtyping import Array
 from ._axis import AbstractAxis, along, check_axis
 from ._boundary import AbstractBoundary, Dirichlet, Free, Held, Neumann, Periodic
 from ._stencil import convolve, finite_difference_weights, near_end, take
+from ._trigonometric import _refined_size
 
 
 class Uniform(AbstractAxis):
-    """Equispaced axis with finite differences of order 2, 4 or 6; closed unless periodic.
+    """Equispaced axis with finite differences of order 2, 4 or 6; closed unless periodic or centred.
 
     `lower` and `upper` are conditions at the two ends: `Dirichlet(value)` sets the end node before differencing,
     `Neumann(slope)` enters the stencils near the end, `Periodic()` (at both ends) wraps and drops the right end node,
     `Free()` differences one-sided. At order 2 a Neumann end uses the reflected (symmetric) stencil, whose own
     truncation error is first order at that node while solutions stay second order; orders 4 and 6 use one-sided
     stencils that contain the slope. The "coefficients" of this axis are the values themselves.
+
+    With `centred=True` the nodes are the centres of `n` equal cells and the conditions hold at the outer faces, half a
+    spacing beyond the last nodes (as on `Sine` and `Cosine` axes); finite volumes need such an axis unless it is
+    periodic. Stencils near the ends contain the condition; at order 2 the second derivative reflects the values
+    (`2 value - u`, `u - slope spacing`), which is symmetric, inexact at the end nodes, and second order in solutions.
 
     **Raises** `ValueError` for fewer than two nodes, unknown orders, or `Periodic` at one end only.
     """
@@ -30,6 +36,7 @@ class Uniform(AbstractAxis):
     lower: AbstractBoundary = Free()
     upper: AbstractBoundary = Free()
     order: int = eqx.field(static=True, default=2)
+    centred: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         check_axis("Uniform", self.n, self.length, 1.0, 2)
@@ -58,16 +65,16 @@ class Uniform(AbstractAxis):
     @property
     def spacing(self) -> float:
         """Distance between nodes."""
-        return self.length / (self.n if self.is_periodic else self.n - 1)
+        return self.length / (self.n if self.is_periodic or self.centred else self.n - 1)
 
     @property
     def points(self) -> np.ndarray:
-        return self.start + self.spacing * np.arange(self.n)
+        return self.start + self.spacing * (np.arange(self.n) + 0.5 * self.centred)
 
     @property
     def weights(self) -> np.ndarray:
         w = np.full(self.n, self.spacing)
-        if not self.is_periodic:
+        if not (self.is_periodic or self.centred):
             w[[0, -1]] /= 2
         return w
 
@@ -99,7 +106,11 @@ class Uniform(AbstractAxis):
 
         `mean(a, to_faces)` gives the face coefficients. At order 2 with Dirichlet or periodic ends the operator on the
         unknown nodes is symmetric. At a Neumann end the given flux `a slope` is one more face.
+
+        **Raises** `ValueError` for orders 4 and 6 on centred axes that are not periodic.
         """
+        if self.centred and not self.is_periodic:
+            return self._cell_divergence(a, u, axis, mean)
         self._need(4 if self.order == 2 else self.order + 3)
         u, h, half = self.impose(u, axis), self.spacing, self.order // 2
         if self.is_periodic:
@@ -116,6 +127,29 @@ class Uniform(AbstractAxis):
         return self._with_ends(
             convolve(centre, flux, axis), axis, lambda upper: self._divergence_closure(a, flux, axis, upper)
         )
+
+    def _cell_divergence(self, a: Array, u: Array, axis: int, mean: Callable) -> Array:
+        if self.order != 2:
+            raise ValueError(
+                f"the flux form on a centred axis has order 2, this axis asks for {self.order}; write order=2, or "
+                "expand the product: a * laplacian(u) + grad(a) . grad(u)."
+            )
+        self._need(4)
+        difference = np.array([-1.0, 1.0]) / self.spacing
+        flux = mean(a, lambda v: convolve(np.array([0.5, 0.5]), v, axis)) * convolve(difference, u, axis)
+        lower, upper = (self._end_flux(a, u, flux, axis, mean, upper) for upper in (False, True))
+        return convolve(difference, jnp.concatenate([lower, flux, upper], axis=axis), axis)
+
+    def _end_flux(self, a: Array, u: Array, flux: Array, axis: int, mean: Callable, upper: bool) -> Array:
+        side = self.upper if upper else self.lower
+        if isinstance(side, Dirichlet):
+            # The last half cell lies in the medium of its own node: exact where coefficients jump between cells.
+            rise = _end(u, axis, upper) - _spread(side.value, u, axis)
+            return _end(a, axis, upper) * rise * jnp.asarray((-2.0 if upper else 2.0) / self.spacing, u.dtype)
+        if isinstance(side, Neumann):
+            outward = np.array([[1.5, -0.5]])
+            return mean(a, lambda v: near_end(outward, v, axis, upper)) * _spread(side.slope, u, axis)
+        return near_end(np.array([[3.0, -3.0, 1.0]]), flux, axis, upper)
 
     def _at_faces(self, values: Array, axis: int, derivative: int) -> Array:
         # The error of these stencils jumps where the one-sided ones begin, and the divergence divides the jump by the
@@ -149,7 +183,9 @@ class Uniform(AbstractAxis):
         return jnp.concatenate(parts, axis=axis)
 
     def impose(self, values: Array, axis: int) -> Array:
-        """The values with Dirichlet end nodes set to their conditions."""
+        """The values with Dirichlet end nodes set to their conditions (centred axes have no end nodes)."""
+        if self.centred:
+            return values
         for side, index in ((self.lower, 0), (self.upper, self.n - 1)):
             if isinstance(side, Dirichlet):
                 end = along(np.arange(self.n) == index, axis, values.ndim)
@@ -178,16 +214,21 @@ class Uniform(AbstractAxis):
 
     def _closure(self, values: Array, axis: int, order: int, reach: int, upper: bool) -> Array:
         side, h = self.upper if upper else self.lower, self.spacing
-        slope = isinstance(side, Neumann)
-        matrix = closure_weights(order, self.order, reach, slope)
+        slope, value = isinstance(side, Neumann), self.centred and isinstance(side, Dirichlet)
+        if self.centred:
+            matrix = centred_closure_weights(order, self.order, reach, type(side))
+        else:
+            matrix = closure_weights(order, self.order, reach, slope)
         # The upper end is the mirror image: reversed nodes, and a sign for odd derivatives and for slopes.
         mirror = (-1.0) ** order if upper else 1.0
-        width = matrix.shape[1] - int(slope)
+        width = matrix.shape[1] - int(slope or value)
         out = near_end(mirror * matrix[:, :width] / h**order, values, axis, upper)
-        if not slope:
-            return out
-        column = (-mirror if upper else mirror) * matrix[:, -1:] / h ** (order - 1)
-        return out + near_end(column, _spread(side.slope, values, axis), axis, upper)
+        if slope:
+            column = (-mirror if upper else mirror) * matrix[:, -1:] / h ** (order - 1)
+            return out + near_end(column, _spread(side.slope, values, axis), axis, upper)
+        if value:
+            return out + near_end(mirror * matrix[:, -1:] / h**order, _spread(side.value, values, axis), axis, upper)
+        return out
 
     def resize(self, coefficients: Array, axis: int, n: int) -> Array:
         matrix = self.basis(self.with_size(n).points)
@@ -197,7 +238,7 @@ class Uniform(AbstractAxis):
     def basis(self, points: Array) -> Array:
         points = jnp.asarray(points)
         width = min(self.order + 2, self.n)
-        s = (points - self.start) / self.spacing
+        s = (points - self.points[0]) / self.spacing
         first = jnp.floor(s).astype(int) - (width // 2 - 1)
         if not self.is_periodic:
             first = jnp.clip(first, 0, self.n - width)
@@ -207,17 +248,19 @@ class Uniform(AbstractAxis):
         return jnp.zeros((points.shape[0], self.n), s.dtype).at[jnp.arange(points.shape[0])[:, None], index].add(rows)
 
     def with_size(self, n: int) -> Self:
-        return type(self)(n, self.length, self.start, self.lower, self.upper, self.order)
+        return type(self)(n, self.length, self.start, self.lower, self.upper, self.order, self.centred)
 
     def refined(self, factor: int = 2) -> Self:
-        return self.with_size(factor * self.n if self.is_periodic else (self.n - 1) * factor + 1)
+        if self.is_periodic and not self.centred:
+            return self.with_size(factor * self.n)
+        return self.with_size(_refined_size(self, factor))
 
     @property
     def free(self) -> "Uniform":
         """The axis without conditions at its ends (a periodic axis stays periodic)."""
         if self.is_periodic:
             return self
-        return Uniform(self.n, self.length, self.start, Free(), Free(), self.order)
+        return Uniform(self.n, self.length, self.start, Free(), Free(), self.order, self.centred)
 
     @property
     def as_coefficient(self) -> AbstractAxis:
@@ -236,6 +279,23 @@ def closure_weights(derivative: int, accuracy: int, rows: int, slope: bool) -> n
     width = derivative + accuracy - int(slope)
     nodes, slopes = range(width), (0.0,) if slope else ()
     return np.stack([finite_difference_weights(nodes, i, derivative, slopes) for i in range(rows)])
+
+
+@cache
+def centred_closure_weights(derivative: int, accuracy: int, rows: int, side: type) -> np.ndarray:
+    """One-sided stencils for the first `rows` cell centres, unit spacing, with the condition half a cell before them.
+
+    `side` is the kind of condition; the last column multiplies the value of a `Dirichlet` or the slope of a `Neumann`.
+
+    **Returns** float64 `(rows, width)`.
+    """
+    if accuracy == derivative == 2 and side in (Dirichlet, Neumann):
+        # Reflections u_{-1} = 2 g - u_0 and u_{-1} = u_0 - g: keep the second difference symmetric.
+        return np.array([[-3.0, 1.0, 2.0]]) if side is Dirichlet else np.array([[-1.0, 1.0, -1.0]])
+    width = derivative + accuracy - int(side in (Dirichlet, Neumann))
+    nodes = (*(np.arange(width) + 0.5), *((0.0,) if side is Dirichlet else ()))
+    slopes = (0.0,) if side is Neumann else ()
+    return np.stack([finite_difference_weights(nodes, i + 0.5, derivative, slopes) for i in range(rows)])
 
 
 def _lagrange(s: Array, j: int, width: int) -> Array:

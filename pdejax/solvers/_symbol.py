@@ -37,10 +37,12 @@ def read_symbol(
         # In the default precision, whatever mixture the leaves have.
         operator, basis = jax.tree.map(_default_precision, (operator, basis))
         return _units(operator, apply, basis, channels, real)
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+    generator = np.random.default_rng(0)
+    with jax.core.eval_context(), jax.enable_x64(True):
         operator, basis = in_float64((operator, basis))
-        symbol = np.asarray(_units(operator, apply, basis, channels, real))
-        _check(symbol, operator, apply, basis, channels, real)
+        random = [_random_values(generator, basis, channels, real) for _ in range(2)]
+        symbol, modes, images = jax.tree.map(np.asarray, _probe(operator, apply, basis, channels, real, random))
+    _check(type(operator).__name__, basis, symbol, modes, images)
     return symbol
 
 
@@ -76,7 +78,7 @@ def dense_matrix(
     if is_traced((operator, basis)):
         operator, basis = jax.tree.map(_default_precision, (operator, basis))
         return _columns(operator, apply, basis, channels, real)
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+    with jax.core.eval_context(), jax.enable_x64(True):
         operator, basis = in_float64((operator, basis))
         return np.asarray(_columns(operator, apply, basis, channels, real))
 
@@ -99,13 +101,18 @@ def in_float64(tree):
     return jax.tree.map(lambda x: jnp.asarray(np.asarray(x, _wide(x))) if eqx.is_inexact_array(x) else x, tree)
 
 
-def random_field(generator: np.random.Generator, basis: Eigenbasis, channels: int, real: bool) -> Array:
-    """Modes of random node values that satisfy the homogeneous conditions."""
-    shape = (channels, *basis.shape(real))
+def _random_values(generator: np.random.Generator, basis: Eigenbasis, channels: int, real: bool) -> np.ndarray:
     values = generator.standard_normal((channels, *basis.grid.shape))
-    if not real:
-        values = values + 1j * generator.standard_normal(values.shape)
-    return basis.from_values(jnp.asarray(values)).reshape(shape)
+    return values if real else values + 1j * generator.standard_normal(values.shape)
+
+
+@eqx.filter_jit
+def _probe(operator, apply, basis: Eigenbasis, channels: int, real: bool, random: list):
+    """The symbol, and modes and images of two random fields and the image of their sum, in one compilation."""
+    # Random node values satisfy the homogeneous conditions once they are modes.
+    a, b = (basis.from_values(jnp.asarray(values)).reshape(channels, *basis.shape(real)) for values in random)
+    images = [_apply(operator, apply, f, basis, real) for f in (a, b, a + b)]
+    return _units(operator, apply, basis, channels, real), a, images
 
 
 @eqx.filter_jit
@@ -133,19 +140,16 @@ def _apply(operator, apply, modal: Array, basis: Eigenbasis, real: bool) -> Arra
     return basis.forward(out)
 
 
-def _check(symbol: np.ndarray, operator, apply, basis: Eigenbasis, channels: int, real: bool) -> None:
-    generator = np.random.default_rng(0)
-    a, b = (random_field(generator, basis, channels, real) for _ in range(2))
-    image, other, both = (np.asarray(_apply(operator, apply, f, basis, real)) for f in (a, b, a + b))
+def _check(name: str, basis: Eigenbasis, symbol: np.ndarray, modes: np.ndarray, images: list[np.ndarray]) -> None:
+    image, other, both = images
     size = max(np.abs(image).max(), np.abs(other).max(), 1e-300)
     defect = np.abs(image + other - both).max() / size
     if defect > 1e-8:
         raise ValueError(
-            f"the linear part of {type(operator).__name__} is not linear: L(a + b) differs from L(a) + L(b) by "
-            f"{defect:.1e} (relative); move the nonlinear terms to nonlinear(u, t) and inhomogeneous boundary values "
-            "to the initial field."
+            f"the linear part of {name} is not linear: L(a + b) differs from L(a) + L(b) by {defect:.1e} (relative); "
+            "move the nonlinear terms to nonlinear(u, t)."
         )
-    if np.abs(np.einsum("ij...,j...->i...", symbol, np.asarray(a)) - image).max() > 1e-8 * size:
+    if np.abs(np.einsum("ij...,j...->i...", symbol, modes) - image).max() > 1e-8 * size:
         raise NotDiagonal(f"it couples modes of {basis.grid}.")
 
 

@@ -125,7 +125,7 @@ def _solve(a, epsilon, interval, initial, points, order, nodes) -> WKBSolution:
     sizes = jnp.abs(_polynomials(s, nodes + 1) @ integrate(axis.forward(terms, 0))).max(0)
     # Two omitted terms, since for some a every second one vanishes (a = 1 / x^2).
     omitted = sizes[2:-1] + sizes[3:]
-    rounding = jnp.finfo(dtype).eps * (1 + sizes[0])
+    rounding = 4 * jnp.finfo(dtype).eps * (1 + sizes[0])
     if order is None:
         least = jnp.where(jnp.isfinite(omitted), omitted, jnp.inf).min()
         order = 1 + jnp.argmax(omitted <= jnp.maximum(least, rounding))
@@ -165,16 +165,17 @@ def _terms(a: Callable[[Array], Array], x: Array, epsilon: Array, count: int) ->
     With `s_n = epsilon^n S_n' / i^(n+1)` the recursion reads `s_n = (ds_{n-1}/dt - sum_j s_j s_{n-j}) / (2 s_0)`.
     """
     coefficient = taylor(a, x, epsilon, count)
-    terms, inverse = [power(coefficient, 0.5)], power(coefficient, -0.5) / 2
+    first, inverse = power(coefficient, 0.5), power(coefficient, -0.5) / 2
     dot = functools.partial(jnp.dot, precision="highest")
-    for n in range(1, count):
-        # Each derivative costs the last coefficient, so the series get shorter by one.
-        right = derivative(terms[-1])[:-1]
-        if n > 1:
-            known = jnp.stack([term[: count - n] for term in terms[1:]], axis=1)
-            right = right - multiply(known, known[:, ::-1], dot)
-        terms.append(multiply(inverse[: count - n], right))
-    return jnp.stack([term[0] for term in terms])
+
+    def step(carry, n):
+        known, last = carry  # known[:, j] is s_j for 0 < j < n, and zero elsewhere
+        pairs = multiply(known, jnp.roll(known[:, ::-1], n + 1, axis=1), dot)
+        new = multiply(inverse, derivative(last) - pairs)
+        return (known.at[:, n].set(new), new), new[0]
+
+    start = (jnp.zeros((count, count), x.dtype), first)
+    return jnp.concatenate([first[:1], jax.lax.scan(step, start, jnp.arange(1, count))[1]])
 
 
 def _polynomials(s: Array, count: int) -> Array:

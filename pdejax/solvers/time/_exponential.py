@@ -40,7 +40,11 @@ class AbstractExponentialRungeKutta(AbstractModalStepper):
     def tables(self, linear: AbstractLinearPart, dt: float) -> dict[str, AbstractOperator]:
         tableau = self.tableau
         wanted = {_exp(c): phi(0, 1.0, c) for c in (*tableau.nodes, 1.0)}
-        wanted |= {_name(entry): _scaled(entry, dt / entry[0][0]) for row in (*tableau.rows, tableau.weights) for _, entry in row}
+        wanted |= {
+            _name(entry): _scaled(entry, dt / entry[0][0])
+            for row in (*tableau.rows, tableau.weights)
+            for _, entry in row
+        }
         return linear.exponentials(dt, {name: entry for name, entry in wanted.items() if any(c for *_, c in entry)})
 
     def scheme(self, system: ModalSystem, tables: dict[str, AbstractOperator], dt: float) -> Scheme:

@@ -1,5 +1,6 @@
 import abc
 import dataclasses
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import PyTree
@@ -12,6 +13,7 @@ from .._solution import Solution
 from ._linear_part import AbstractLinearPart, linear_part
 from ._march import March, Scheme, check_dt, check_problem, march, plan
 from ._system import ModalSystem, NodalSystem, moved_equation, on_grid, working_grid
+
 
 class AbstractStepper(AbstractMethod):
     """A method of fixed step `dt` (adjusted to divide `t1 - t0` evenly, see `stats["dt"]`).

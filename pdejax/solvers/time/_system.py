@@ -12,7 +12,7 @@ from jaxtyping import Array
 from ...equations import AbstractEvolution
 from ...fields import Eigenbasis, GridField
 from ...grids import Fourier, Grid, Uniform
-from .._problem import EvolutionProblem, has_boundary_data, homogeneous, unknown_nodes
+from .._problem import EvolutionProblem, homogeneous, unknown_nodes
 
 
 class ModalSystem(eqx.Module):
@@ -64,8 +64,19 @@ class NodalSystem(eqx.Module):
 
     def rate(self, v: Array, t: Array) -> Array:
         """`f(v, t)`."""
+        return self._standing(self.problem.equation.tendency(self.field(v), t))
+
+    def linear(self, v: Array, t: Array) -> Array:
+        """The part of `f` that is linear."""
+        return self._standing(self.problem.equation.linear(self.field(v)))
+
+    def nonlinear(self, v: Array, t: Array) -> Array:
+        """The rest of `f`."""
+        return self._standing(self.problem.equation.nonlinear(self.field(v), t))
+
+    def _standing(self, u: GridField) -> Array:
         grid = self.problem.u0.grid
-        u, free = self.problem.equation.tendency(self.field(v), t), unknown_nodes(grid)
+        free = unknown_nodes(grid)
         if free is None:
             return u.coefficients
         values = u.values
