@@ -62,7 +62,8 @@ class NavierStokesVorticity(AbstractEvolution):
         psi = FunctionField.from_function(
             lambda t, x, y: jnp.exp(-2 * nu * t) * jnp.cos(x) * jnp.cos(y), ("t", "x", "y")
         )
-        return Example(cls(viscosity=nu), -laplacian(psi), {"x": (0.0, 2 * jnp.pi), "y": (0.0, 2 * jnp.pi)})
+        domain = {"x": (0.0, 2 * jnp.pi), "y": (0.0, 2 * jnp.pi)}
+        return Example(cls(viscosity=nu), -laplacian(psi), domain, nodes=16)
 
     @classmethod
     def showcase(cls) -> Showcase:

@@ -42,7 +42,9 @@ class Schroedinger(AbstractEvolution):
             return jax.lax.complex(re, even * jnp.sin(t / 8) - odd * jnp.sin(3 * t / 8))
 
         lattice = FunctionField.from_function(lambda x: jnp.sin(x) ** 2 / 8 - jnp.cos(x) / 2, ("x",))
-        return Example(cls(lattice), FunctionField.from_function(solution, ("t", "x")), {"x": (0.0, 4 * np.pi)})
+        return Example(
+            cls(lattice), FunctionField.from_function(solution, ("t", "x")), {"x": (0.0, 4 * np.pi)}, nodes=48
+        )
 
     @classmethod
     def showcase(cls) -> Showcase:

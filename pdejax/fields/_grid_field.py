@@ -326,6 +326,8 @@ class GridField(AbstractField):
 
     def _product(self, other: "GridField", operation) -> "GridField":
         check_nodes(self.grid, other.grid)
+        if self._real != other._real:
+            return self.as_complex()._product(other.as_complex(), operation)
         count = _broadcast_channels(self, other)
         if self._flips or other._flips:
             return _join([self[c % self.channels]._product(other[c % other.channels], operation) for c in range(count)])

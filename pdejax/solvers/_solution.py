@@ -20,7 +20,9 @@ class RESULTS(optx.RESULTS):  # pyright: ignore
         "The solution blew up (at stats['nonfinite_at']) and dt is beyond the stability limit of this explicit method "
         "(see solvers.stable_dt); take a smaller dt, or a method that treats the stiff part implicitly."
     )
-    max_steps_reached = "The final time was not reached within max_steps steps; allow more, or loosen the tolerances."
+    final_time_not_reached = (
+        "The final time was not reached within max_steps steps; allow more, or loosen the tolerances."
+    )
     not_stationary = (
         "The last step still moved the state, so the implicit gradient of a steady state does not apply; "
         "integrate longer, or use solvers.CheckpointedAdjoint()."

@@ -269,29 +269,26 @@ def test_gas_stays_positive_near_vacuum(reconstruction, dt, flux):
 def test_water_stays_positive_on_an_almost_dry_bed(reconstruction, flux):
     grid = pj.Grid(x=pj.Uniform(80, length=2.0, start=-1.0, **OPEN))
     u0 = pj.GridField.from_function(lambda x: (jnp.where(x < 0, 1.0, 1e-8), 0 * x), grid)
-    solution = run(E.ShallowWater(), u0, 0.3, fv.FiniteVolume(5e-4, reconstruction, flux))
+    solution = run(E.ShallowWater(), u0, 0.3, fv.FiniteVolume(1e-3, reconstruction, flux))
     assert np.min(solution.value.values[0]) > 0
     s = grid.mesh()[0] / 0.3
     dry = np.where(s < -1, 1.0, np.where(s < 2, (2 - s) ** 2 / 9, 0.0))  # Ritter 1892
-    assert np.abs(solution.value.values[0] - dry).mean() < 5e-3
+    assert np.abs(solution.value.values[0] - dry).mean() < 8e-3
 
 
 @pytest.mark.parametrize("reconstruction", RECONSTRUCTIONS, ids=kind)
 def test_a_wall_is_a_plane_of_symmetry(reconstruction):
-    law, n = E.CompressibleEuler(), 8
+    # An even depth (the momentum along x odd), on the halves with a wall at x = 0 and on the whole.
+    def splash(x, y):
+        return 1 + jnp.exp(-8 * (x**2 + y**2)), 0.1 * x * y, 0.2 * jnp.abs(x) + 0 * y
 
-    def blast(x, y):
-        return 1 + 0 * x, 0.1 * y * x, 0.2 * jnp.abs(x) + 0 * y, 1 + jnp.exp(-8 * (x**2 + y**2))
-
-    # An even function of x (the velocity along x odd), on the half with a wall at x = 0 and on the whole.
-    across = pj.Uniform(6, start=-1.0, length=2.0, **OPEN)
-    right = pj.Grid(x=pj.Uniform(n, lower=pj.Reflecting(), upper=pj.Outflow(), centred=True), y=across)
-    left = pj.Grid(x=pj.Uniform(n, start=-1.0, lower=pj.Outflow(), upper=pj.Reflecting(), centred=True), y=across)
-    whole = pj.Grid(x=pj.Uniform(2 * n, length=2.0, start=-1.0, **OPEN), y=across)
-    outs = []
-    for grid in (right, left, whole):
-        u0 = law.conserved(pj.GridField.from_function(blast, grid)).on(grid)
-        outs.append(run(law, u0, 0.2, fv.FiniteVolume(0.01, reconstruction, fv.HLLC())).value.values)
+    n, across = 8, pj.Uniform(6, start=-1.0, length=2.0, **OPEN)
+    right = pj.Uniform(n, lower=pj.Reflecting(), upper=pj.Outflow(), centred=True)
+    left = pj.Uniform(n, start=-1.0, lower=pj.Outflow(), upper=pj.Reflecting(), centred=True)
+    whole = pj.Uniform(2 * n, length=2.0, start=-1.0, **OPEN)
+    method = fv.FiniteVolume(0.01, reconstruction, fv.HLLC())
+    fields = [pj.GridField.from_function(splash, pj.Grid(x=axis, y=across)) for axis in (right, left, whole)]
+    outs = [run(E.ShallowWater(), u0, 0.2, method).value.values for u0 in fields]
     np.testing.assert_allclose(outs[2][:, n:], outs[0], atol=1e-13)
     np.testing.assert_allclose(outs[2][:, :n], outs[1], atol=1e-13)
 
@@ -331,17 +328,18 @@ def test_ghost_cells_continue_a_line():
 # A citizen of JAX
 
 
-def test_gradients_match_finite_differences():
-    u0 = gas(24, WALLS, lambda x: (1 + 0.3 * x, 0.2 * jnp.sin(3 * x), 1 + 0.1 * jnp.cos(7 * x)))
-    bump = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, u0.values.shape)) * 0.1
-    weight = jnp.asarray(np.random.default_rng(1).standard_normal(u0.values.shape))
+@pytest.mark.parametrize("integrator", [fv.ShuOsher(), fv.Hancock()], ids=kind)
+def test_gradients_match_finite_differences(integrator):
+    grid = pj.Grid(x=pj.Uniform(24, **WALLS))
+    start = pj.GridField.from_function(lambda x: (1 + 0.3 * x, 0.2 * jnp.sin(3 * x)), grid).values
+    bump, weight = (jnp.asarray(np.random.default_rng(k).uniform(-0.1, 0.1, start.shape)) for k in range(2))
+    method = fv.FiniteVolume(0.01, flux=fv.HLLC(), integrator=integrator)
 
-    @jax.jit
-    def goal(size, gamma):
-        problem = pj.EvolutionProblem(E.CompressibleEuler(gamma), u0.with_values(u0.values + size * bump), t1=0.1)
-        return jnp.sum(weight * pj.solve(problem, fv.FiniteVolume(0.01, fv.WENO5(), fv.HLLC())).value.values)
+    def goal(size, gravity):
+        out = run(E.ShallowWater(gravity), pj.GridField(start + size * bump, grid), 0.1, method)
+        return jnp.sum(weight * out.value.values)
 
-    found = jax.jit(jax.grad(goal, (0, 1)))(0.3, 1.4)
+    found, goal = jax.jit(jax.grad(goal, (0, 1)))(0.3, 1.4), jax.jit(goal)
     h = 1e-6
     np.testing.assert_allclose(found[0], (goal(0.3 + h, 1.4) - goal(0.3 - h, 1.4)) / (2 * h), rtol=1e-6)
     np.testing.assert_allclose(found[1], (goal(0.3, 1.4 + h) - goal(0.3, 1.4 - h)) / (2 * h), rtol=1e-6)
@@ -350,20 +348,32 @@ def test_gradients_match_finite_differences():
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 @pytest.mark.parametrize("integrator", [fv.ShuOsher(), fv.Hancock()], ids=kind)
 def test_batches_and_precisions(dtype, integrator):
-    grid = pj.Grid(x=pj.Uniform(8, **PERIODIC), y=pj.Uniform(10, **WALLS), z=pj.Uniform(6, **OPEN))
-    law = E.CompressibleEuler
-    values = jnp.asarray(np.random.default_rng(0).uniform(1, 1.2, (2, 5, *grid.shape)), dtype)
-
-    def final(gamma, v):
-        equation = law(gamma)
-        u0 = equation.conserved(pj.GridField(v, grid)).on(grid)
-        return run(equation, u0, 0.05, fv.FiniteVolume(0.01, flux=fv.HLLC(), integrator=integrator))
-
-    gamma = jnp.asarray(1.4, dtype)
-    one = final(gamma, values[1])
-    batch = jax.jit(jax.vmap(final, in_axes=(None, 0)))(gamma, values)
+    grid = pj.Grid(x=pj.Uniform(8, **PERIODIC), y=pj.Uniform(10, **WALLS))
+    values = jnp.asarray(np.random.default_rng(0).uniform(1, 1.2, (2, 3, *grid.shape)), dtype)
+    method = fv.FiniteVolume(0.01, fv.WENO5(), fv.Roe(), integrator)
+    final = lambda gravity, v: run(E.ShallowWater(gravity), pj.GridField(v, grid), 0.05, method)
+    gravity = jnp.asarray(1.4, dtype)
+    one, batch = final(gravity, values[1]), jax.jit(jax.vmap(final, in_axes=(None, 0)))(gravity, values)
     assert one.value.dtype == batch.value.values.dtype == dtype and one.stats["cfl"].dtype == dtype
     np.testing.assert_allclose(batch.value.values[1], one.value.values, rtol=1e-5 if dtype == jnp.float32 else 1e-12)
+
+
+def test_three_axes_agree_with_one():
+    # A wave along each axis in turn is the wave on that axis alone.
+    law, method = E.Acoustics(1.3, 0.7), fv.FiniteVolume(0.02, flux=fv.Roe())
+    line = pj.Grid(x=pj.Uniform(12, **PERIODIC))
+    bump = pj.GridField.from_function(lambda x: (jnp.exp(jnp.sin(2 * jnp.pi * x)), jnp.cos(2 * jnp.pi * x)), line)
+    alone = run(law, bump, 0.2, method).value.values
+    for i in range(3):
+        grid = pj.Grid(**{name: pj.Uniform(12 if k == i else 4 + k, **PERIODIC) for k, name in enumerate("xyz")})
+        spread = lambda v, i=i, grid=grid: jnp.broadcast_to(
+            v.reshape([-1 if k == i else 1 for k in range(3)]), grid.shape
+        )
+        zero = jnp.zeros(grid.shape)
+        values = jnp.stack([spread(bump.values[0]), *(spread(bump.values[1]) if k == i else zero for k in range(3))])
+        out = run(law, pj.GridField(values, grid), 0.2, method).value.values
+        np.testing.assert_allclose(out[0], spread(alone[0]), atol=1e-13)
+        np.testing.assert_allclose(out[1 + i], spread(alone[1]), atol=1e-13)
 
 
 def test_a_second_solve_does_not_compile(caplog):
@@ -450,3 +460,32 @@ def test_dam_break_is_as_near_as_pyclaw(shared_data):
     for flux in (fv.HLL(), fv.Roe()):
         method = fv.FiniteVolume(5e-3, fv.MUSCL(fv.Superbee()), flux)
         assert np.abs(run(E.ShallowWater(), u0, 2.0, method).value.values[0] - exact).mean() <= min(dam.values())
+
+
+@pytest.mark.parametrize("basis", ["cosine", "cells"])
+def test_heat_on_cell_centres_is_as_near_as_pyro(shared_data, basis):
+    theirs = np.load(shared_data / "pyro/diffusion_gaussian_128.npz")
+    n, t1, t0 = 128, float(theirs["time"]), 1e-4
+    if basis == "cosine":
+        axes, method = (pj.Cosine(n, centred=True),) * 2, S.ETDRK4(dt=t1 / 4)
+    else:
+        flat = {"lower": pj.Neumann(0.0), "upper": pj.Neumann(0.0), "centred": True}
+        axes, method = (pj.Uniform(n, **flat),) * 2, S.ETDRK4(dt=t1 / 4)
+    grid = pj.Grid(x=axes[0], y=axes[1])
+    bump = lambda x, y: 1 + jnp.exp(-((x - 0.5) ** 2 + (y - 0.5) ** 2) / (4 * t0))
+    ours = run(E.Diffusion(), pj.GridField.from_function(bump, grid), t1, method).value.values[0]
+    # Between insulating walls the heat of the plane is folded back: one image beyond each wall is enough here.
+    x = grid.mesh()[0][:, 0]
+    line = sum(np.exp(-((x - 0.5 - k) ** 2) / (4 * (t0 + t1))) for k in range(-3, 4))
+    exact = 1 + t0 / (t0 + t1) * np.outer(line, line)
+    distance = lambda u: np.abs(u - exact).max()
+    assert distance(ours) <= distance(theirs["phi"])
+    assert np.abs(ours - theirs["phi"]).max() <= 2 * distance(theirs["phi"])
+
+
+def test_advection_is_as_near_as_pyro(shared_data):
+    theirs = np.load(shared_data / "pyro/advection_smooth_32.npz")["density"]
+    grid = pj.Grid(x=pj.Fourier(32, start=1 / 64), y=pj.Fourier(32, start=1 / 64))
+    u0 = pj.GridField.from_function(lambda x, y: 1 + jnp.exp(-60 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)), grid)
+    ours = run(E.Advection(1.0), u0, 1.0, S.ETDRK4(dt=0.1)).value.values[0]
+    assert np.abs(ours - u0.values[0]).max() <= np.abs(theirs - u0.values[0]).max()

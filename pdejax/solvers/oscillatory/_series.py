@@ -45,7 +45,7 @@ def multiply(u: Array, v: Array, operation: Callable[[Array, Array], Array] = jn
 
 def reciprocal(u: Array) -> Array:
     """Series of `1 / u`, from `y' = -y^2 u'`."""
-    return _grow(1 / u[0], lambda y: -multiply(y, y), derivative(u))
+    return _grow(1 / u[0], (0.0, 0.0, -1.0), derivative(u))
 
 
 def power(u: Array, exponent: float | np.ndarray | Array) -> Array:
@@ -55,7 +55,7 @@ def power(u: Array, exponent: float | np.ndarray | Array) -> Array:
         return functools.reduce(multiply, [base] * abs(int(exponent)), _shifted(jnp.zeros_like(u), 1.0))
     exponent = jnp.asarray(exponent, u.dtype)
     rate = multiply(reciprocal(u), derivative(u)) * jnp.broadcast_to(exponent, u.shape[1:])
-    return _grow(u[0] ** exponent, lambda y: y, rate)
+    return _grow(u[0] ** exponent, (0.0, 1.0, 0.0), rate)
 
 
 def derivative(u: Array) -> Array:
@@ -75,22 +75,31 @@ def _shifted(u: Array, constant: float) -> Array:
     return u.at[0].add(constant)
 
 
-def _grow(start: Array, slope: Callable[[Array], Array], rate: Array) -> Array:
-    """Solve `y' = slope(y) rate`, `y(0) = start`; every pass makes one more coefficient right."""
-    step = lambda _, y: _antiderivative(start, multiply(slope(y), rate))
-    return jax.lax.fori_loop(1, len(rate), step, jnp.zeros_like(rate).at[0].set(start))
+def _grow(start: Array, slope: tuple[float, float, float], rate: Array) -> Array:
+    """Solve `y' = g rate` with `g = c_0 + c_1 y + c_2 y^2` and `y(0) = start`, one coefficient after another."""
+    constant, linear, square = slope
+
+    def step(known, k):
+        # Coefficients above the k-th are still zero, so what wraps around here does not count.
+        reverse = lambda u: jnp.roll(u[::-1], k + 1, axis=0)
+        y, g = known
+        g = g.at[k].add(linear * y[k] + square * (y * reverse(y)).sum(0))
+        return (y.at[k + 1].set((g * reverse(rate)).sum(0) / (k + 1).astype(y.dtype)), g), None
+
+    known = (jnp.zeros_like(rate).at[0].set(start), jnp.zeros_like(rate).at[0].set(constant))
+    return jax.lax.scan(step, known, jnp.arange(len(rate) - 1))[0][0]
 
 
 def _exp(u: Array) -> Array:
-    return _grow(jnp.exp(u[0]), lambda y: y, derivative(u))
+    return _grow(jnp.exp(u[0]), (0.0, 1.0, 0.0), derivative(u))
 
 
 def _rotation(u: Array) -> Array:
     return _exp(jax.lax.complex(jnp.zeros_like(u), u))
 
 
-def _by_equation(function: Callable[[Array], Array], slope: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """`y = function(u)` with `dy/du = slope(y)`."""
+def _by_equation(function: Callable[[Array], Array], *slope: float) -> Callable[[Array], Array]:
+    """`y = function(u)` with `dy/du = c_0 + c_1 y + c_2 y^2`."""
     return lambda u: _grow(function(u[0]), slope, derivative(u))
 
 
@@ -105,16 +114,16 @@ _UNARY: dict[str, Callable[[Array], Array]] = {
     "sqrt": lambda u: power(u, 0.5),
     "rsqrt": lambda u: power(u, -0.5),
     "exp": _exp,
-    "expm1": _by_equation(jnp.expm1, lambda y: _shifted(y, 1.0)),
+    "expm1": _by_equation(jnp.expm1, 1.0, 1.0, 0.0),
     "log": _log,
     "log1p": _by_integral(jnp.log1p, lambda u: reciprocal(_shifted(u, 1.0))),
     "sin": lambda u: jnp.imag(_rotation(u)),
     "cos": lambda u: jnp.real(_rotation(u)),
-    "tan": _by_equation(jnp.tan, lambda y: _shifted(multiply(y, y), 1.0)),
+    "tan": _by_equation(jnp.tan, 1.0, 0.0, 1.0),
     "sinh": lambda u: 0.5 * (_exp(u) - _exp(-u)),
     "cosh": lambda u: 0.5 * (_exp(u) + _exp(-u)),
-    "tanh": _by_equation(jnp.tanh, lambda y: _shifted(-multiply(y, y), 1.0)),
-    "logistic": _by_equation(jax.nn.sigmoid, lambda y: y - multiply(y, y)),
+    "tanh": _by_equation(jnp.tanh, 1.0, 0.0, -1.0),
+    "logistic": _by_equation(jax.nn.sigmoid, 0.0, 1.0, -1.0),
     "atan": _by_integral(jnp.arctan, lambda u: reciprocal(_shifted(multiply(u, u), 1.0))),
     "asinh": _by_integral(jnp.arcsinh, lambda u: power(_shifted(multiply(u, u), 1.0), -0.5)),
     "erf": _by_integral(jax.lax.erf, lambda u: 2 / np.sqrt(np.pi) * _exp(-multiply(u, u))),

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Array
 
 from ...grids import Chebyshev
-from ...grids._axis import apply_matrix
 from .._solution import RESULTS, SolveError
 from ._series import derivative, multiply, power, taylor
 
@@ -24,7 +23,8 @@ class WKBResults(RESULTS):  # pyright: ignore
     not_positive = "The coefficient a(x) is not positive and finite on the whole interval; WKB needs a > 0."
     outside = "Some points lie outside the interval; widen the interval or drop these points."
     unresolved = (
-        "The coefficient a(x) is not resolved by the nodes (see solution.error); pass more nodes or split the interval."
+        "The coefficient a(x) is not smooth on the interval, or not resolved by the nodes (see solution.error); pass "
+        "more nodes, or split the interval."
     )
     not_oscillatory = (
         "The WKB series gives no correct digit (see solution.error): epsilon is too large, or a(x) comes too close to "
@@ -36,8 +36,8 @@ class WKBSolution(eqx.Module):
     """What `wkb` returns.
 
     `points`: where; `value`: `phi`; `slope`: `epsilon phi'`, so that `(value[-1], slope[-1])` starts the next interval;
-    `order`: the truncation order `N`; `error`: estimate of the error of `phi` relative to its amplitude, the size of
-    the first two omitted terms plus quadrature and rounding; `result`: how it ended.
+    `order`: the truncation order `N`; `error`: estimate of the error of `phi` relative to its amplitude, the sum of
+    truncation (the first two omitted terms times `sqrt(pi N / 2)`), quadrature and rounding; `result`: how it ended.
     """
 
     points: Array
@@ -74,8 +74,8 @@ def wkb(
 
     **Arguments:**
 
-    - `a`: smooth function of a scalar `x`; an `equinox.Module` is traced with its parameters, which may be
-      differentiated, as may `epsilon`, `interval`, `initial` and `points`.
+    - `a`: smooth function of a scalar `x`. Its parameters may be differentiated (closed over, or the leaves of an
+      `equinox.Module`), as may `epsilon`, `interval`, `initial` and `points`. A new function object compiles anew.
     - `epsilon`: positive; the wave length is about `2 pi epsilon / sqrt(a)`.
     - `interval`: `(x_0, x_1)`, either way round; `initial`: `(phi(x_0), epsilon phi'(x_0))`. Real values give a real
       solution.
@@ -89,40 +89,35 @@ def wkb(
     **Raises** `ValueError` for bad settings and where `a` is not positive, `TypeError` for an `a` that is not a real
     scalar function or not smooth, `SolveError` with the result's message otherwise.
     """
-    _check_settings(epsilon, interval, order, nodes)
+    _check_settings(epsilon, interval, initial, order, nodes)
     dtype = jnp.result_type(float, epsilon, *interval, *(np.real(number) for number in initial))
     kind = np.result_type(dtype, np.complex64) if any(map(np.iscomplexobj, initial)) else dtype
     state = tuple(jnp.asarray(number, kind) for number in initial)
     epsilon, start, end = (jnp.asarray(number, dtype) for number in (epsilon, *interval))
     out = jax.eval_shape(a, start)
-    if not isinstance(out, jax.ShapeDtypeStruct) or out.shape != () or out.dtype != dtype:
+    if dtype.name not in _MAX_ORDER or (out.shape, out.dtype) != ((), dtype):
         raise TypeError(
-            f"a must map a {dtype.name} scalar x to a {dtype.name} scalar, got {out}; "
-            "sum or index what it returns, and give its parameters the dtype of epsilon, interval and initial."
+            f"a must map a scalar x to a scalar of the same dtype, float32 or float64: x is {dtype.name}, a(x) is "
+            f"{out.dtype.name}{list(out.shape)}. Sum or index what a returns, and give its parameters the dtype of "
+            "epsilon, interval and initial."
         )
-    nodes_at = (start + end) / 2 + (end - start) / 2 * jnp.asarray(Chebyshev(nodes).points, dtype)
-    points = nodes_at if points is None else jnp.asarray(points, dtype)
-    solution = _solve(a, epsilon, (start, end), state, points, order, nodes)
-    if not throw:
-        return solution
-    failed = solution.result != WKBResults.successful
-    if isinstance(failed, jax.core.Tracer):
-        return eqx.tree_at(lambda s: s.value, solution, solution.result.error_if(solution.value, failed))
-    if failed:
-        raise _error(solution, a, nodes_at)
-    return solution
+    axis = Chebyshev(nodes)
+    middle, half = (start + end) / 2, (end - start) / 2
+    x = middle + half * jnp.asarray(axis.points, dtype)
+    points = x if points is None else jnp.asarray(points, dtype)
+    solution = _solve(a, epsilon, axis, (middle, half), state, points, order)
+    return _checked(solution, a, x) if throw else solution
 
 
 @eqx.filter_jit
-def _solve(a, epsilon, interval, initial, points, order, nodes) -> WKBSolution:
-    dtype, axis = epsilon.dtype, Chebyshev(nodes)
-    middle, half = (interval[0] + interval[1]) / 2, (interval[1] - interval[0]) / 2
+def _solve(a, epsilon, axis, frame, initial, points, order) -> WKBSolution:
+    dtype, (middle, half) = epsilon.dtype, frame
     s = jnp.asarray(axis.points, dtype)
-    highest = _MAX_ORDER[dtype.name] if order is None else order
-    terms = jax.vmap(lambda x: _terms(a, x, epsilon, highest + 3))(middle + half * s)
+    count = (_MAX_ORDER[dtype.name] if order is None else order) + 3
+    terms = jax.vmap(lambda x: _terms(a, x, epsilon, count))(middle + half * s)
 
-    integrate = lambda rates: apply_matrix(_antiderivative(nodes), rates, 0) * half / epsilon
-    sizes = jnp.abs(_polynomials(s, nodes + 1) @ integrate(axis.forward(terms, 0))).max(0)
+    integrate = lambda coefficients: _times(_antiderivative(axis.n), coefficients) * half / epsilon
+    sizes = jnp.abs(_times(_polynomials(s, axis.n + 1), integrate(axis.forward(terms, 0)))).max(0)
     # Two omitted terms, since for some a every second one vanishes (a = 1 / x^2).
     omitted = sizes[2:-1] + sizes[3:]
     rounding = 4 * jnp.finfo(dtype).eps * (1 + sizes[0])
@@ -131,32 +126,39 @@ def _solve(a, epsilon, interval, initial, points, order, nodes) -> WKBSolution:
         order = 1 + jnp.argmax(omitted <= jnp.maximum(least, rounding))
     order = jnp.asarray(order)
 
-    n = np.arange(highest + 3)
-    kept = jnp.where(n <= order, terms, 0)
-    # epsilon^n S_n' = i^(n+1) terms_n: odd terms make log-amplitude, even ones phase.
-    rates = axis.forward(kept, 0) @ jnp.asarray(np.array([[0, 1], [-1, 0], [0, -1], [1, 0]])[n % 4], dtype)
-    integrals = integrate(rates)
-    where = (points - middle) / half
-    basis = _polynomials(where, nodes + 1)
-    growth, phase = jnp.moveaxis(basis @ integrals, -1, 0).astype(initial[0].dtype)
-    growing, turning = jnp.moveaxis(basis[..., :-1] @ rates, -1, 0).astype(initial[0].dtype)
-    growing_at_start, turning_at_start = (_polynomials(-jnp.ones((), dtype), nodes) @ rates).astype(initial[0].dtype)
-    cosine = initial[0]
-    sine = (initial[1] - growing_at_start * cosine) / turning_at_start
-    amplitude = jnp.exp(growth)
-    value = amplitude * (cosine * jnp.cos(phase) + sine * jnp.sin(phase))
-    slope = growing * value + amplitude * turning * (sine * jnp.cos(phase) - cosine * jnp.sin(phase))
+    # S' / epsilon = growth' + i phase', the real and the imaginary part of sum_n i^(n+1) terms_n.
+    n = np.arange(count)
+    parts = np.array([[0, 1], [-1, 0], [0, -1], [1, 0]])[n % 4]
+    rates = _times(axis.forward(jnp.where(n <= order, terms, 0), 0), parts)
+    integrals, where = integrate(rates), (points - middle) / half
+    value, slope = _combine(rates, integrals, where, initial)
 
-    tail = jnp.abs(integrals[-nodes // 8 :]).sum()
-    truncation = omitted[order - 1]
+    # Near the best order, a Stokes line in the interval adds a reflected wave of sqrt(2 pi N) times the smallest term
+    # (Berry 1989).
+    truncation = omitted[order - 1] * jnp.sqrt(np.pi / 2 * order.astype(dtype))
+    tail = jnp.abs(integrals[-axis.n // 4 :]).sum()
     outside = jnp.any(jnp.abs(where) > 1 + 8 * jnp.finfo(dtype).eps * (1 + jnp.abs(middle / half)))
-    result = WKBResults.successful
+    result = WKBResults.where(truncation < _ONE_DIGIT, WKBResults.successful, WKBResults.not_oscillatory)
     result = WKBResults.where(tail < _ONE_DIGIT, result, WKBResults.unresolved)
-    result = WKBResults.where(truncation < _ONE_DIGIT, result, WKBResults.not_oscillatory)
     result = WKBResults.where(outside, WKBResults.outside, result)
     positive = jnp.all(jnp.isfinite(terms[:, 0]) & (terms[:, 0] > 0))
     result = WKBResults.where(positive, result, WKBResults.not_positive)
     return WKBSolution(points, value, slope, order, truncation + tail + rounding, result)
+
+
+def _combine(rates: Array, integrals: Array, s: Array, initial: tuple[Array, Array]) -> tuple[Array, Array]:
+    """`phi` and `epsilon phi'` at `s` in [-1, 1]: the two branches joined so that they meet the initial values.
+
+    `phi = e^growth (c cos(phase) + d sin(phase))` stays real for real initial values.
+    """
+    c, kind = initial[0], initial[0].dtype
+    at = lambda s, coefficients: jnp.moveaxis(_times(_polynomials(s, len(coefficients)), coefficients), -1, 0)
+    (growth, phase), (growing, turning) = at(s, integrals).astype(kind), at(s, rates).astype(kind)
+    growing_first, turning_first = at(-jnp.ones((), s.dtype), rates).astype(kind)
+    d = (initial[1] - growing_first * c) / turning_first
+    amplitude, cos, sin = jnp.exp(growth), jnp.cos(phase), jnp.sin(phase)
+    value = amplitude * (c * cos + d * sin)
+    return value, growing * value + turning * amplitude * (d * cos - c * sin)
 
 
 def _terms(a: Callable[[Array], Array], x: Array, epsilon: Array, count: int) -> Array:
@@ -178,6 +180,12 @@ def _terms(a: Callable[[Array], Array], x: Array, epsilon: Array, count: int) ->
     return jnp.concatenate([first[:1], jax.lax.scan(step, start, jnp.arange(1, count))[1]])
 
 
+def _times(matrix: Array | np.ndarray, array: Array | np.ndarray) -> Array:
+    """Matrix product at full precision, also on accelerators; numpy tables take the dtype of the array they meet."""
+    dtype = jnp.result_type(*(factor for factor in (matrix, array) if isinstance(factor, jax.Array)))
+    return jnp.matmul(jnp.asarray(matrix, dtype), jnp.asarray(array, dtype), precision="highest")
+
+
 def _polynomials(s: Array, count: int) -> Array:
     """Chebyshev polynomials `T_0 .. T_{count-1}` at `s`, shape `(*s.shape, count)`; smooth at the ends as well."""
     step = lambda last, _: ((last[1], 2 * s * last[1] - last[0]), last[0])
@@ -196,13 +204,15 @@ def _antiderivative(n: int) -> np.ndarray:
     return np.concatenate([(-1.0) ** (k.T + 1) @ (below - above), below - above])
 
 
-def _check_settings(epsilon: Any, interval: Any, order: int | None, nodes: int) -> None:
+def _check_settings(epsilon: Any, interval: Any, initial: Any, order: int | None, nodes: int) -> None:
+    if any(not isinstance(pair, tuple | list) or len(pair) != 2 for pair in (interval, initial)):
+        raise ValueError(
+            "interval is a pair (x_0, x_1) and initial a pair (phi(x_0), epsilon phi'(x_0)), got "
+            f"{interval} and {initial}."
+        )
     known = not any(isinstance(number, jax.core.Tracer) for number in (epsilon, *interval))
     if known and not (np.ndim(epsilon) == 0 and 0 < epsilon < np.inf):
-        raise ValueError(
-            f"wkb needs one finite epsilon > 0, got {epsilon}; for several write jax.vmap over epsilon, "
-            "and for epsilon^2 phi'' = a phi pass -a."
-        )
+        raise ValueError(f"wkb needs one finite epsilon > 0, got {epsilon}; for several at once use jax.vmap.")
     if known and not (np.all(np.isfinite(interval)) and interval[0] != interval[1]):
         raise ValueError(f"interval needs two different finite ends (x_0, x_1), got {interval}.")
     if order is not None and not (isinstance(order, int) and order >= 1):
@@ -211,12 +221,17 @@ def _check_settings(epsilon: Any, interval: Any, order: int | None, nodes: int) 
         raise ValueError(f"nodes must be at least 8, got {nodes}; 65 resolve most coefficients.")
 
 
-def _error(solution: WKBSolution, a: Callable[[Array], Array], x: Array) -> Exception:
+def _checked(solution: WKBSolution, a: Callable[[Array], Array], x: Array) -> WKBSolution:
+    failed = solution.result != WKBResults.successful
+    if isinstance(failed, jax.core.Tracer):
+        return eqx.tree_at(lambda s: s.value, solution, solution.result.error_if(solution.value, failed))
+    if not failed:
+        return solution
     if solution.result != WKBResults.not_positive:
-        return SolveError(f"{WKBResults[solution.result]} Estimated relative error: {float(solution.error):.2g}.")
+        raise SolveError(f"{WKBResults[solution.result]} Estimated relative error: {float(solution.error):.2g}.")
     values = jax.vmap(a)(x)
     worst = jnp.argmin(jnp.where(jnp.isfinite(values), values, -jnp.inf))
-    return ValueError(
+    raise ValueError(
         f"wkb needs a(x) > 0 on the whole interval, got a({x[worst]:.6g}) = {values[worst]:.6g}; "
         "end the interval before the turning point and cross it with an ODE solver."
     )

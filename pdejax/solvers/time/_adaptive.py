@@ -1,5 +1,6 @@
 from typing import Any
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -18,8 +19,9 @@ class Adaptive(AbstractMethod):
     The equation becomes `v' = f(v)` for the coefficients (complex ones as pairs of real numbers). Solvers of the
     implicit-explicit kind (`diffrax.KenCarp4()`) get the linear part as the implicit term. Save times are arbitrary.
 
-    **Arguments:** `solver`: a diffrax solver, default `diffrax.Tsit5()`; `rtol`, `atol`: of the step size control (default: 1e-6 and
-    1e-8 in float64, 1e-4 and 1e-6 in float32); `dt0`: first step (chosen if `None`); `dealias`: as for fixed steps.
+    **Arguments:** `solver`: a diffrax solver, default `diffrax.Tsit5()`; `rtol`, `atol`: of the step size control
+    (default: 1e-6 and 1e-8 in float64, 1e-4 and 1e-6 in float32); `dt0`: first step (chosen if `None`); `dealias`: as
+    for fixed steps.
 
     The gradient is that of diffrax's recursive checkpointing; forward mode needs
     `differentiation=diffrax.DirectAdjoint()` or `diffrax.ForwardMode()`.
@@ -37,9 +39,6 @@ class Adaptive(AbstractMethod):
         return None if options.save_at is None else check_times(problem, options.save_at)
 
     def run(self, problem: EvolutionProblem, prepared: Any, options: Options) -> Solution:
-        # Here, since it takes longer to import than the rest of the solvers and few runs need it.
-        import diffrax
-
         solver = diffrax.Tsit5() if self.solver is None else self.solver
         system = NodalSystem(on_grid(problem, working_grid(problem.u0.grid, self.dealias)))
         v0 = system.start()
@@ -73,7 +72,7 @@ class Adaptive(AbstractMethod):
             value = jax.tree.map(lambda x: x[0], value)
         good = jnp.all(jnp.isfinite(out.ys))
         short = out.result == diffrax.RESULTS.max_steps_reached
-        failed = RESULTS.where(short, RESULTS.max_steps_reached, RESULTS.nonfinite_state)
+        failed = RESULTS.where(short, RESULTS.final_time_not_reached, RESULTS.nonfinite_state)
         finished = out.result == diffrax.RESULTS.successful
         result = RESULTS.where(finished & good, RESULTS.successful, failed)
         numbers = {"num_steps": out.stats["num_accepted_steps"], "num_rejected": out.stats["num_rejected_steps"]}
