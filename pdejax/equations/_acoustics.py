@@ -4,8 +4,7 @@ from jaxtyping import Array
 
 from ..calculus import inner, integrate
 from ..fields import AbstractField, FunctionField, GridField, stack
-from ..grids import Grid, Periodic, Uniform
-from ..grids._boundary import Reflecting
+from ..grids import Grid, Periodic, Reflecting, Uniform
 from ._base import Example, Showcase, check_positive, parameter
 from ._hyperbolic import AbstractLinearLaw, totals, vector
 

@@ -4,8 +4,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ..fields import AbstractField, FunctionField, GridField, stack
-from ..grids import Dirichlet, Grid, Periodic, Uniform
-from ..grids._boundary import Outflow
+from ..grids import Dirichlet, Grid, Outflow, Periodic, Uniform
 from ._base import Example, Showcase, check_positive, entry, manufactured, parameter
 from ._hyperbolic import AbstractConservationLaw, totals
 

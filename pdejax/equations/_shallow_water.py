@@ -3,8 +3,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ..fields import AbstractField, FunctionField, GridField, stack
-from ..grids import Grid, Uniform
-from ..grids._boundary import Reflecting
+from ..grids import Grid, Reflecting, Uniform
 from ._base import Example, Showcase, check_positive, manufactured, parameter
 from ._hyperbolic import AbstractConservationLaw, totals, vector
 

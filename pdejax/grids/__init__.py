@@ -9,7 +9,9 @@ from ._boundary import Dirichlet as Dirichlet
 from ._boundary import Free as Free
 from ._boundary import Held as Held
 from ._boundary import Neumann as Neumann
+from ._boundary import Outflow as Outflow
 from ._boundary import Periodic as Periodic
+from ._boundary import Reflecting as Reflecting
 from ._chebyshev import Chebyshev as Chebyshev
 from ._fourier import Fourier as Fourier
 from ._grid import Grid as Grid

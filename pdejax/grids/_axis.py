@@ -8,6 +8,8 @@ import numpy as np
 import scipy.fft
 from jaxtyping import Array
 
+from ._boundary import AbstractBoundary, Dirichlet
+
 
 class AbstractAxis(eqx.Module):
     """One axis of a tensor grid: its nodes, its basis functions and what can be done along it.
@@ -86,6 +88,11 @@ class AbstractAxis(eqx.Module):
         return True
 
     @property
+    def known_ends(self) -> "tuple[tuple[int, Dirichlet], ...]":
+        """The end nodes whose values are given: their indices 0 or `n - 1`, and the conditions."""
+        return ()
+
+    @property
     def end(self) -> float:
         """Right end of the interval."""
         return self.start + self.length
@@ -94,6 +101,11 @@ class AbstractAxis(eqx.Module):
     def product_size(self) -> int:
         """Number of nodes on which products are evaluated (`n` unless `dealias > 1`)."""
         return self.n
+
+
+def given_ends(n: int, lower: AbstractBoundary, upper: AbstractBoundary) -> tuple[tuple[int, Dirichlet], ...]:
+    """`known_ends` of an axis with nodes at both ends."""
+    return tuple((at, side) for at, side in ((0, lower), (n - 1, upper)) if isinstance(side, Dirichlet))
 
 
 def along(array: np.ndarray, axis: int, ndim: int) -> np.ndarray:

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ._axis import AbstractAxis, along, apply_matrix, check_axis, fast_size, scale
-from ._boundary import AbstractBoundary, Free, Neumann, Periodic
+from ._axis import AbstractAxis, along, apply_matrix, check_axis, fast_size, given_ends, scale
+from ._boundary import AbstractBoundary, Dirichlet, Free
 from ._trigonometric import Cosine, cosine_matrix
 
 
@@ -30,11 +30,15 @@ class Chebyshev(AbstractAxis):
     def __check_init__(self):
         check_axis("Chebyshev", self.n, self.length, self.dealias, 2)
         for side in (self.lower, self.upper):
-            if isinstance(side, Neumann | Periodic):
+            if not isinstance(side, Free | Dirichlet):
                 raise ValueError(
                     f"a Chebyshev axis takes Free() or Dirichlet(value) at its ends, got {type(side).__name__}; "
                     "write Cosine(n) for zero slope, Fourier(n) for periodic, or Uniform(n, lower=Neumann(slope))."
                 )
+
+    @property
+    def known_ends(self) -> tuple[tuple[int, Dirichlet], ...]:
+        return given_ends(self.n, self.lower, self.upper)
 
     @property
     def points(self) -> np.ndarray:

@@ -330,6 +330,6 @@ def _with_dealias(axis: AbstractAxis, factor: float) -> AbstractAxis:
 
 def _same_nodes(a: AbstractAxis, b: AbstractAxis) -> bool:
     trigonometric = isinstance(a, Sine | Cosine) and isinstance(b, Sine | Cosine)
-    if trigonometric and a.centred != b.centred:
+    if getattr(a, "centred", False) != getattr(b, "centred", False):
         return False
     return (trigonometric or type(a) is type(b)) and (a.n, a.length, a.start) == (b.n, b.length, b.start)

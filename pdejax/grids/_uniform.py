@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ._axis import AbstractAxis, along, check_axis
+from ._axis import AbstractAxis, along, check_axis, given_ends
 from ._boundary import AbstractBoundary, Dirichlet, Free, Held, Neumann, Periodic
 from ._stencil import convolve, finite_difference_weights, near_end, take
 from ._trigonometric import _refined_size
@@ -61,6 +61,10 @@ class Uniform(AbstractAxis):
     @property
     def is_spectral(self) -> bool:
         return False
+
+    @property
+    def known_ends(self) -> tuple[tuple[int, Dirichlet], ...]:
+        return () if self.centred else given_ends(self.n, self.lower, self.upper)
 
     @property
     def spacing(self) -> float:
@@ -184,12 +188,9 @@ class Uniform(AbstractAxis):
 
     def impose(self, values: Array, axis: int) -> Array:
         """The values with Dirichlet end nodes set to their conditions (centred axes have no end nodes)."""
-        if self.centred:
-            return values
-        for side, index in ((self.lower, 0), (self.upper, self.n - 1)):
-            if isinstance(side, Dirichlet):
-                end = along(np.arange(self.n) == index, axis, values.ndim)
-                values = jnp.where(end, _spread(side.value, values, axis), values)
+        for index, side in self.known_ends:
+            end = along(np.arange(self.n) == index, axis, values.ndim)
+            values = jnp.where(end, _spread(side.value, values, axis), values)
         return values
 
     def _need(self, nodes: int) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 
 from ..equations import AbstractEvolution, AbstractSteady, AbstractVariational
 from ..fields import GridField
-from ..grids import Dirichlet, Grid
+from ..grids import Grid
 
 
 class EvolutionProblem(eqx.Module):
@@ -62,9 +62,8 @@ class SteadyProblem(eqx.Module):
         """Zero inside, the Dirichlet values at the ends of nodal axes."""
         values = jnp.zeros((self.channels, *self.grid.shape), dtype)
         for i, axis in enumerate(self.grid.axes):
-            for side, at in ((getattr(axis, "lower", None), 0), (getattr(axis, "upper", None), axis.n - 1)):
-                if isinstance(side, Dirichlet):
-                    values = values.at[(slice(None),) * (i + 1) + (at,)].set(side.value.astype(dtype))
+            for at, side in axis.known_ends:
+                values = values.at[(slice(None),) * (i + 1) + (at,)].set(side.value.astype(dtype))
         return GridField(values, self.grid)
 
 
@@ -72,9 +71,8 @@ def unknown_nodes(grid: Grid) -> np.ndarray | None:
     """Mask `(*shape)` that is false at nodes fixed by Dirichlet conditions; `None` if none is."""
     mask = np.ones(grid.shape, bool)
     for i, axis in enumerate(grid.axes):
-        for side, at in ((getattr(axis, "lower", None), 0), (getattr(axis, "upper", None), axis.n - 1)):
-            if isinstance(side, Dirichlet):
-                mask[(slice(None),) * i + (at,)] = False
+        for at, _ in axis.known_ends:
+            mask[(slice(None),) * i + (at,)] = False
     return None if mask.all() else mask
 
 

@@ -94,7 +94,7 @@ def _held(grid: Grid) -> Grid:
     """
 
     def held(axis):
-        if not isinstance(axis, Uniform):
+        if not isinstance(axis, Uniform) or axis.centred:
             return axis
         lower, upper = (Held() if isinstance(side, Dirichlet) else side for side in (axis.lower, axis.upper))
         return Uniform(axis.n, axis.length, axis.start, lower, upper, axis.order)
@@ -108,7 +108,7 @@ def symmetrising_weights(grid: Grid) -> np.ndarray:
     for axis in grid.axes:
         w = np.ones(axis.n)
         closed_cosine = isinstance(axis, Cosine) and not axis.centred
-        if closed_cosine or (isinstance(axis, Uniform) and not axis.is_periodic):
+        if closed_cosine or (isinstance(axis, Uniform) and not (axis.is_periodic or axis.centred)):
             w[[0, -1]] = 0.5
         elif isinstance(axis, Chebyshev):
             w = axis.weights / axis.weights.max()

@@ -470,7 +470,7 @@ def test_heat_on_cell_centres_is_as_near_as_pyro(shared_data, basis):
         axes, method = (pj.Cosine(n, centred=True),) * 2, S.ETDRK4(dt=t1 / 4)
     else:
         flat = {"lower": pj.Neumann(0.0), "upper": pj.Neumann(0.0), "centred": True}
-        axes, method = (pj.Uniform(n, **flat),) * 2, S.ETDRK4(dt=t1 / 4)
+        axes, method = (pj.Uniform(n, order=4, **flat),) * 2, S.ETDRK4(dt=t1 / 4)
     grid = pj.Grid(x=axes[0], y=axes[1])
     bump = lambda x, y: 1 + jnp.exp(-((x - 0.5) ** 2 + (y - 0.5) ** 2) / (4 * t0))
     ours = run(E.Diffusion(), pj.GridField.from_function(bump, grid), t1, method).value.values[0]

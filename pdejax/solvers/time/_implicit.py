@@ -31,7 +31,7 @@ class Reached(eqx.Module):
 
 
 class AbstractDiagonallyImplicit(AbstractModalStepper):
-    """`w_i = v + dt sum_(j <= i) a_ij k_j`, `k_i = f(w_i, t + c_i dt)`, `f = L v + N(v, t)`; the last stage is the step.
+    """`w_i = v + dt sum_(j <= i) a_ij k_j`, `k_i = f(w_i, t + c_i dt)`, `f = L v + N(v, t)`; the last stage ends the step.
 
     Each stage solves `w = P (known + g dt N(w, t))`, `P = (I - g dt L)^-1`, by Newton's method (optimistix) with GMRES
     inside (lineax): preconditioned by `P`, the Jacobian is the identity but for `g dt P N'`. A linear equation costs
@@ -76,8 +76,8 @@ class AbstractDiagonallyImplicit(AbstractModalStepper):
 
 
 class Theta(AbstractDiagonallyImplicit):
-    """`v_1 = v + dt ((1 - theta) f(v) + theta f(v_1))`: `theta=1/2` is Crank-Nicolson (order two, A-stable, hardly damps
-    what is stiff; Crank & Nicolson 1947), `theta=1` backward Euler (order one, L-stable).
+    """`v_1 = v + dt ((1 - theta) f(v) + theta f(v_1))`: `theta=1/2` is Crank-Nicolson (order two, A-stable, hardly
+    damps what is stiff; Crank & Nicolson 1947), `theta=1` backward Euler (order one, L-stable).
 
     **Raises** `ValueError` unless `1/2 <= theta <= 1`.
     """
@@ -157,8 +157,8 @@ def fixed_point(image: Callable[[Array], Array], guess: Array, newton_steps: int
 
 
 class RelativeGMRES(lx.AbstractLinearSolver):
-    """lineax' GMRES with `||r|| <= rtol ||b||`, `||.||` over the whole array; `lineax.GMRES` compares entry by entry, in
-    absolute terms where `b` is small.
+    """lineax' GMRES with `||r|| <= rtol ||b||`, `||.||` over the whole array; `lineax.GMRES` compares entry by entry,
+    in absolute terms where `b` is small.
 
     Cycles of ten vectors: preconditioned stages need few, and a cycle is not left early.
     """

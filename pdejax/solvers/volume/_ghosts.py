@@ -4,8 +4,7 @@ from jax.lax import slice_in_dim
 from jaxtyping import Array
 
 from ...equations._hyperbolic import AbstractConservationLaw
-from ...grids import AbstractBoundary, Dirichlet, Grid, Neumann, Uniform, along
-from ...grids._boundary import Outflow, Reflecting
+from ...grids import AbstractBoundary, Dirichlet, Grid, Neumann, Outflow, Reflecting, Uniform, along
 
 
 def padded(values: Array, grid: Grid, axis: int, width: int, law: AbstractConservationLaw) -> Array:
