@@ -24,6 +24,7 @@ from .oscillatory import wkb as wkb
 from .time import ARS222 as ARS222
 from .time import ARS443 as ARS443
 from .time import CNAB2 as CNAB2
+from .time import ESDIRK4 as ESDIRK4
 from .time import ETDRK1 as ETDRK1
 from .time import ETDRK2 as ETDRK2
 from .time import ETDRK3 as ETDRK3
@@ -34,14 +35,19 @@ from .time import SBDF1 as SBDF1
 from .time import SBDF2 as SBDF2
 from .time import SBDF3 as SBDF3
 from .time import SBDF4 as SBDF4
+from .time import SDIRK2 as SDIRK2
+from .time import SDIRK3 as SDIRK3
 from .time import SSPRK2 as SSPRK2
 from .time import SSPRK3 as SSPRK3
 from .time import SSPRK4 as SSPRK4
+from .time import TASE as TASE
 from .time import Adaptive as Adaptive
 from .time import ExponentialAdamsBashforth as ExponentialAdamsBashforth
 from .time import Krogstad4 as Krogstad4
+from .time import SinglyTASE as SinglyTASE
 from .time import Strang as Strang
 from .time import Symplectic as Symplectic
+from .time import Theta as Theta
 from .time import stable_dt as stable_dt
 from .volume import HLL as HLL
 from .volume import HLLC as HLLC

@@ -15,6 +15,10 @@ from ._imex_multistep import SBDF1 as SBDF1
 from ._imex_multistep import SBDF2 as SBDF2
 from ._imex_multistep import SBDF3 as SBDF3
 from ._imex_multistep import SBDF4 as SBDF4
+from ._implicit import ESDIRK4 as ESDIRK4
+from ._implicit import SDIRK2 as SDIRK2
+from ._implicit import SDIRK3 as SDIRK3
+from ._implicit import Theta as Theta
 from ._runge_kutta import RK4 as RK4
 from ._runge_kutta import SSPRK2 as SSPRK2
 from ._runge_kutta import SSPRK3 as SSPRK3
@@ -22,3 +26,5 @@ from ._runge_kutta import SSPRK4 as SSPRK4
 from ._runge_kutta import stable_dt as stable_dt
 from ._splitting import Strang as Strang
 from ._symplectic import Symplectic as Symplectic
+from ._tase import TASE as TASE
+from ._tase import SinglyTASE as SinglyTASE

@@ -31,7 +31,7 @@ class Reached(eqx.Module):
 
 
 class AbstractDiagonallyImplicit(AbstractModalStepper):
-    """`w_i = v + dt sum_(j <= i) a_ij k_j`, `k_i = f(w_i, t + c_i dt)`, `f = L v + N(v, t)`; the last stage ends the step.
+    """`w_i = v + dt sum_(j <= i) a_ij k_j`, `k_i = f(w_i, t + c_i dt)`, `f = L v + N(v, t)`; the last stage is `v_1`.
 
     Each stage solves `w = P (known + g dt N(w, t))`, `P = (I - g dt L)^-1`, by Newton's method (optimistix) with GMRES
     inside (lineax): preconditioned by `P`, the Jacobian is the identity but for `g dt P N'`. A linear equation costs
