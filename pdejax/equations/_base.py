@@ -128,11 +128,11 @@ class Showcase(eqx.Module):
 
 def parameter(value) -> Array:
     """A physical parameter as a differentiable leaf."""
-    return (
-        value
-        if isinstance(value, jax.Array | np.ndarray) or not isinstance(value, int | float)
-        else jnp.asarray(float(value))
-    )
+    if not isinstance(value, int | float):
+        return value
+    # Also inside jit a number stays known, so that steppers can compute their coefficients from it in float64.
+    with jax.ensure_compile_time_eval():
+        return jnp.asarray(float(value))
 
 
 def data(value):

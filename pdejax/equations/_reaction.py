@@ -38,8 +38,8 @@ class FisherKPP(AbstractEvolution):
     @classmethod
     def showcase(cls) -> Showcase:
         """A small colony invades an empty line."""
-        u0 = GridField.from_function(lambda x: 0.5 * jnp.exp(-(x**2)), box(256, 100.0, start=-50.0))
-        return Showcase(cls(), u0, t1=20.0, dt=0.05)
+        u0 = GridField.from_function(lambda x: 0.5 * jnp.exp(-(x**2)), box(256, 60.0, start=-30.0))
+        return Showcase(cls(), u0, t1=12.0, dt=0.05)
 
 
 class LotkaVolterra(AbstractEvolution):

@@ -1,11 +1,11 @@
 import abc
-from typing import Self, cast
+import math
+from typing import Self
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.fft
 from jaxtyping import Array
 
 from ._boundary import AbstractBoundary, Dirichlet
@@ -132,9 +132,19 @@ def check_axis(kind: str, n: int, length: float, dealias: float, minimum: int) -
 
 
 def fast_size(n: float) -> int:
-    """The next size from `n` on for which real transforms are fast."""
-    # SciPy's annotations miss the result.
-    return cast(int, scipy.fft.next_fast_len(int(np.ceil(n)), real=True))
+    """The next size from `n` on without prime factors above five, for which transforms are fast."""
+    size = max(1, math.ceil(n))
+    while _rest(size) > 1:
+        size += 1
+    return size
+
+
+def _rest(size: int) -> int:
+    # SciPy's next_fast_len does the same, but importing scipy.fft takes as long as all of pdejax.
+    for prime in (2, 3, 5):
+        while size % prime == 0:
+            size //= prime
+    return size
 
 
 def scale(array: Array, factor: np.ndarray | Array, imaginary: bool = False) -> Array:

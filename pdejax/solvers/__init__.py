@@ -1,5 +1,8 @@
 """Floor 3: solvers, as citizens of the JAX ecosystem."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ._adjoint import AbstractAdjoint as AbstractAdjoint
 from ._adjoint import CheckpointedAdjoint as CheckpointedAdjoint
 from ._adjoint import ImplicitAdjoint as ImplicitAdjoint
@@ -41,7 +44,6 @@ from .time import SSPRK2 as SSPRK2
 from .time import SSPRK3 as SSPRK3
 from .time import SSPRK4 as SSPRK4
 from .time import TASE as TASE
-from .time import Adaptive as Adaptive
 from .time import ExponentialAdamsBashforth as ExponentialAdamsBashforth
 from .time import Krogstad4 as Krogstad4
 from .time import SinglyTASE as SinglyTASE
@@ -70,3 +72,17 @@ from .volume import Superbee as Superbee
 from .volume import VanLeer as VanLeer
 from .volume import cfl_dt as cfl_dt
 from .volume import cfl_number as cfl_number
+
+if TYPE_CHECKING:
+    from .time._adaptive import Adaptive as Adaptive
+
+
+def __getattr__(name: str) -> Any:
+    # diffrax takes as long to import as everything else here, and only this stepper needs it.
+    if name == "Adaptive":
+        return importlib.import_module(".time._adaptive", __name__).Adaptive
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted((*globals(), "Adaptive"))

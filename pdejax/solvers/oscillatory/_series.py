@@ -128,22 +128,10 @@ _UNARY: dict[str, Callable[[Array], Array]] = {
     "asinh": _by_integral(jnp.arcsinh, lambda u: power(_shifted(multiply(u, u), 1.0), -0.5)),
     "erf": _by_integral(jax.lax.erf, lambda u: 2 / np.sqrt(np.pi) * _exp(-multiply(u, u))),
 }
-_LINEAR = {
-    *("add", "add_any", "sub", "neg", "reduce_sum", "cumsum", "copy", "convert_element_type", "select_n", "gather"),
-    *(
-        "broadcast_in_dim",
-        "reshape",
-        "squeeze",
-        "transpose",
-        "slice",
-        "split",
-        "concatenate",
-        "rev",
-        "pad",
-        "stack",
-        "unstack",
-    ),
-}
+_LINEAR = set(
+    "add add_any sub neg reduce_sum cumsum copy convert_element_type select_n gather broadcast_in_dim reshape squeeze "
+    "transpose slice split concatenate rev pad stack unstack".split()
+)
 _BILINEAR = {"mul", "dot_general"}
 _INLINED = {"jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "checkpoint", "remat2"}
 
@@ -160,6 +148,7 @@ def _evaluate(jaxpr: Any, constants: list[Any], arguments: list[Any]) -> list[An
 def _apply(primitive: Any, operands: list[Any], params: dict[str, Any]) -> list[Any]:
     """Results of one operation on constants and series."""
     name, varying = primitive.name, [isinstance(operand, _Series) for operand in operands]
+    smooth = jnp.issubdtype(params.get("new_dtype", float), jnp.inexact)  # a cast to integers is a staircase
     if not any(varying):
         settings = primitive.get_bind_params(params)
         # Older versions of jax hand over the functions of a call apart from its settings.
@@ -184,7 +173,7 @@ def _apply(primitive: Any, operands: list[Any], params: dict[str, Any]) -> list[
         results = _exp(multiply(_log(_coefficients(u, length)), v.coefficients))
     elif name == "pow":
         results = power(u.coefficients, v)
-    elif name in _LINEAR | _BILINEAR | {"div"}:
+    elif name in _LINEAR | _BILINEAR | {"div"} and smooth:
         # A constant summand is a series of one term; factors, predicates and indices act on every term alike.
         terms = [s or (name in _LINEAR and jnp.issubdtype(o.dtype, jnp.inexact)) for s, o in zip(varying, operands)]
         arrays = [_coefficients(o, length) if s else o for s, o in zip(terms, operands)]

@@ -137,10 +137,10 @@ def _solve(a, epsilon, axis, frame, initial, points, order) -> WKBSolution:
     # (Berry 1989).
     truncation = omitted[order - 1] * jnp.sqrt(np.pi / 2 * order.astype(dtype))
     tail = jnp.abs(integrals[-axis.n // 4 :]).sum()
-    outside = jnp.any(jnp.abs(where) > 1 + 8 * jnp.finfo(dtype).eps * (1 + jnp.abs(middle / half)))
+    inside = jnp.all(jnp.abs(where) <= 1 + 8 * jnp.finfo(dtype).eps * (1 + jnp.abs(middle / half)))
     result = WKBResults.where(truncation < _ONE_DIGIT, WKBResults.successful, WKBResults.not_oscillatory)
     result = WKBResults.where(tail < _ONE_DIGIT, result, WKBResults.unresolved)
-    result = WKBResults.where(outside, WKBResults.outside, result)
+    result = WKBResults.where(inside, result, WKBResults.outside)
     positive = jnp.all(jnp.isfinite(terms[:, 0]) & (terms[:, 0] > 0))
     result = WKBResults.where(positive, result, WKBResults.not_positive)
     return WKBSolution(points, value, slope, order, truncation + tail + rounding, result)
@@ -210,11 +210,18 @@ def _check_settings(epsilon: Any, interval: Any, initial: Any, order: int | None
             "interval is a pair (x_0, x_1) and initial a pair (phi(x_0), epsilon phi'(x_0)), got "
             f"{interval} and {initial}."
         )
-    known = not any(isinstance(number, jax.core.Tracer) for number in (epsilon, *interval))
-    if known and not (np.ndim(epsilon) == 0 and 0 < epsilon < np.inf):
-        raise ValueError(f"wkb needs one finite epsilon > 0, got {epsilon}; for several at once use jax.vmap.")
-    if known and not (np.all(np.isfinite(interval)) and interval[0] != interval[1]):
+    if any(map(np.ndim, (epsilon, *interval, *initial))):
+        raise ValueError(
+            "epsilon, the ends of the interval and the initial values are scalars, got shapes "
+            f"{[np.shape(number) for number in (epsilon, *interval, *initial)]}; for several at once use jax.vmap."
+        )
+    known = lambda *numbers: not any(isinstance(number, jax.core.Tracer) for number in numbers)
+    if known(epsilon) and not (np.isrealobj(epsilon) and 0 < epsilon < np.inf):
+        raise ValueError(f"epsilon is a finite number > 0, got {epsilon}.")
+    if known(*interval) and not (np.all(np.isfinite(interval)) and interval[0] != interval[1]):
         raise ValueError(f"interval needs two different finite ends (x_0, x_1), got {interval}.")
+    if known(*initial) and not np.all(np.isfinite(initial)):
+        raise ValueError(f"initial needs finite values (phi(x_0), epsilon phi'(x_0)), got {initial}.")
     if order is not None and not (isinstance(order, int) and order >= 1):
         raise ValueError(f"order is the truncation order N, an integer >= 1, or None for the best, got {order!r}.")
     if nodes < 8:

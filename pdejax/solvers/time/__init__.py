@@ -1,6 +1,5 @@
 """Time steppers, behind one interface."""
 
-from ._adaptive import Adaptive as Adaptive
 from ._exponential import ETDRK1 as ETDRK1
 from ._exponential import ETDRK2 as ETDRK2
 from ._exponential import ETDRK3 as ETDRK3

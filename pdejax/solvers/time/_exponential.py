@@ -6,6 +6,7 @@ entries are combinations of phi functions (Hochbruck & Ostermann 2010, eq. (2.10
 """
 
 import abc
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -74,6 +75,8 @@ class AbstractExponentialRungeKutta(AbstractModalStepper):
 class ETDRK1(AbstractExponentialRungeKutta):
     """Exponential Euler, order one: `v + dt phi_1(z) (L v + N)` (Cox & Matthews 2002, eq. (4))."""
 
+    order: ClassVar[int] = 1
+
     @property
     def tableau(self) -> Tableau:
         return Tableau((), (), ((0, phi(1)),))
@@ -82,6 +85,8 @@ class ETDRK1(AbstractExponentialRungeKutta):
 class ETDRK2(AbstractExponentialRungeKutta):
     """Exponential Runge-Kutta of order two (Cox & Matthews 2002, eqs. (20)-(22))."""
 
+    order: ClassVar[int] = 2
+
     @property
     def tableau(self) -> Tableau:
         return Tableau((1.0,), (((0, phi(1)),),), ((0, phi(1) + phi(2, -1.0)), (1, phi(2))))
@@ -89,6 +94,8 @@ class ETDRK2(AbstractExponentialRungeKutta):
 
 class ETDRK3(AbstractExponentialRungeKutta):
     """Exponential Runge-Kutta of order three (Cox & Matthews 2002, eqs. (23)-(25))."""
+
+    order: ClassVar[int] = 3
 
     @property
     def tableau(self) -> Tableau:
@@ -104,6 +111,8 @@ class ETDRK4(AbstractExponentialRungeKutta):
     the dtype of the data.
     """
 
+    order: ClassVar[int] = 4
+
     @property
     def tableau(self) -> Tableau:
         half = phi(1, 0.5, 0.5)
@@ -113,6 +122,8 @@ class ETDRK4(AbstractExponentialRungeKutta):
 
 class Krogstad4(AbstractExponentialRungeKutta):
     """Exponential Runge-Kutta of order four, whose stages are exact to higher order (Krogstad 2005, ETDRK4-B)."""
+
+    order: ClassVar[int] = 4
 
     @property
     def tableau(self) -> Tableau:
@@ -126,6 +137,8 @@ class Krogstad4(AbstractExponentialRungeKutta):
 
 class IFRK4(AbstractExponentialRungeKutta):
     """The classical Runge-Kutta method of order four for `exp(-t L) v`: integrating factor (Lawson 1967)."""
+
+    order: ClassVar[int] = 4
 
     @property
     def tableau(self) -> Tableau:

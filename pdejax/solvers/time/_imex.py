@@ -1,6 +1,7 @@
 """Implicit-explicit Runge-Kutta methods: the linear part implicitly, the rest explicitly."""
 
 import abc
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -54,6 +55,8 @@ class AbstractImexRungeKutta(AbstractModalStepper):
 class ARS222(AbstractImexRungeKutta):
     """Two stages, order two, L-stable implicit part (Ascher, Ruuth & Spiteri 1997, section 2.6)."""
 
+    order: ClassVar[int] = 2
+
     @property
     def tableau(self) -> ImexTableau:
         gamma = 1 - 0.5**0.5
@@ -63,6 +66,8 @@ class ARS222(AbstractImexRungeKutta):
 
 class ARS443(AbstractImexRungeKutta):
     """Four stages, order three, L-stable implicit part (Ascher, Ruuth & Spiteri 1997, section 2.8)."""
+
+    order: ClassVar[int] = 3
 
     @property
     def tableau(self) -> ImexTableau:

@@ -1,6 +1,7 @@
 """Implicit-explicit multistep methods: one evaluation of `N` and one solve a step."""
 
 import abc
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -65,6 +66,8 @@ class AbstractImexMultistep(AbstractModalStepper):
 class SBDF1(AbstractImexMultistep):
     """Backward Euler for the linear part, forward Euler for the rest; order one (Ascher, Ruuth & Wetton 1995)."""
 
+    order: ClassVar[int] = 1
+
     @property
     def state_weights(self):
         return 1.0, -1.0
@@ -76,6 +79,8 @@ class SBDF1(AbstractImexMultistep):
 
 class SBDF2(AbstractImexMultistep):
     """Semi-implicit backward differentiation of order two (Ascher, Ruuth & Wetton 1995)."""
+
+    order: ClassVar[int] = 2
 
     @property
     def state_weights(self):
@@ -89,6 +94,8 @@ class SBDF2(AbstractImexMultistep):
 class SBDF3(AbstractImexMultistep):
     """Semi-implicit backward differentiation of order three (Ascher, Ruuth & Wetton 1995)."""
 
+    order: ClassVar[int] = 3
+
     @property
     def state_weights(self):
         return 11 / 6, -3.0, 3 / 2, -1 / 3
@@ -101,6 +108,8 @@ class SBDF3(AbstractImexMultistep):
 class SBDF4(AbstractImexMultistep):
     """Semi-implicit backward differentiation of order four (Ascher, Ruuth & Wetton 1995)."""
 
+    order: ClassVar[int] = 4
+
     @property
     def state_weights(self):
         return 25 / 12, -4.0, 3.0, -4 / 3, 1 / 4
@@ -112,6 +121,8 @@ class SBDF4(AbstractImexMultistep):
 
 class CNAB2(AbstractImexMultistep):
     """Crank-Nicolson for the linear part, Adams-Bashforth for the rest; order two (Ascher, Ruuth & Wetton 1995)."""
+
+    order: ClassVar[int] = 2
 
     @property
     def state_weights(self):

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -92,12 +92,19 @@ class Theta(AbstractDiagonallyImplicit):
             )
 
     @property
+    def order(self) -> int:
+        """Two for `theta=1/2`, else one."""
+        return 2 if self.theta == 0.5 else 1
+
+    @property
     def rows(self):
         return ((1.0,),) if self.theta == 1 else ((0.0,), (1 - self.theta, self.theta))
 
 
 class SDIRK2(AbstractDiagonallyImplicit):
-    """L-stable, order two, two stages with `g = 1 - 1/sqrt 2` (Alexander 1977, eq. (2.5), p = 2)."""
+    """L-stable, order two, two stages with `g = 1 - 1/sqrt 2` (Alexander 1977)."""
+
+    order: ClassVar[int] = 2
 
     @property
     def rows(self):
@@ -108,6 +115,8 @@ class SDIRK2(AbstractDiagonallyImplicit):
 class SDIRK3(AbstractDiagonallyImplicit):
     """L-stable, order three, three stages; `g` is the middle root of `x^3 - 3 x^2 + 3/2 x - 1/6` (Alexander 1977)."""
 
+    order: ClassVar[int] = 3
+
     @property
     def rows(self):
         g = 0.43586652150845899942
@@ -116,8 +125,10 @@ class SDIRK3(AbstractDiagonallyImplicit):
 
 
 class ESDIRK4(AbstractDiagonallyImplicit):
-    """L-stable, order four, an explicit stage and five implicit ones of second order: ESDIRK4(3)6L[2]SA, g = 1/4
-    (Kennedy & Carpenter 2003, appendix C)."""
+    """L-stable, order four, an explicit stage and five implicit ones of second order, g = 1/4: the
+    implicit half of ARK4(3)6L[2]SA (Kennedy & Carpenter 2003, appendix C)."""
+
+    order: ClassVar[int] = 4
 
     @property
     def rows(self):
@@ -185,4 +196,4 @@ class RelativeGMRES(lx.AbstractLinearSolver):
         return True
 
     def _inner(self) -> lx.GMRES:
-        return lx.GMRES(rtol=self.rtol, atol=self.rtol, norm=optx.two_norm, restart=10)
+        return lx.GMRES(rtol=0.0, atol=self.rtol, norm=optx.two_norm, restart=10)

@@ -1,12 +1,12 @@
 """The functions of exponential integrators: `phi_0(z) = e^z`, `phi_{k+1}(z) = (phi_k(z) - 1/k!) / z`."""
 
+import importlib
 from functools import cache
 from math import factorial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 from jaxtyping import Array
 
 # A combination of phi functions: the sum of `weight * phi_k(c z)` over triples `(weight, k, c)`.
@@ -41,7 +41,7 @@ def matrix_phis(a: np.ndarray | Array, highest: int) -> list[np.ndarray | Array]
     """`[phi_0(A), ..., phi_highest(A)]` of square matrices `(..., n, n)`, from one exponential of an augmented matrix
     (Al-Mohy & Higham 2011, theorem 2.1).
     """
-    xp, expm = (np, scipy.linalg.expm) if isinstance(a, np.ndarray) else (jnp, jax.scipy.linalg.expm)
+    xp, expm = (np, _expm) if isinstance(a, np.ndarray) else (jnp, jax.scipy.linalg.expm)
     n = a.shape[-1]
     zero, eye = xp.zeros_like(a), xp.broadcast_to(xp.eye(n, dtype=a.dtype), a.shape)
     rows = [xp.concatenate([a, *(eye if j == 0 else zero for j in range(highest))], axis=-1)]
@@ -49,6 +49,11 @@ def matrix_phis(a: np.ndarray | Array, highest: int) -> list[np.ndarray | Array]
         rows.append(xp.concatenate([zero, *(eye if j == i + 1 else zero for j in range(highest))], axis=-1))
     top = expm(xp.concatenate(rows, axis=-2))[..., :n, :]
     return [top[..., j * n : (j + 1) * n] for j in range(highest + 1)]
+
+
+def _expm(a: np.ndarray) -> np.ndarray:
+    # Loaded on first use: scipy.linalg takes as long to import as all of pdejax, and few equations come here.
+    return importlib.import_module("scipy.linalg").expm(a)
 
 
 def combine(combinations: dict[str, Combination], z, functions) -> dict[str, np.ndarray | Array]:

@@ -1,6 +1,7 @@
 """Explicit Runge-Kutta methods by their Butcher tableaux."""
 
 import abc
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -64,6 +65,8 @@ class AbstractRungeKutta(AbstractNodalStepper):
 class RK4(AbstractRungeKutta):
     """The classical method of order four (Kutta 1901)."""
 
+    order: ClassVar[int] = 4
+
     @property
     def stages(self):
         return ((0.5,), (0.0, 0.5), (0.0, 0.0, 1.0))
@@ -75,6 +78,8 @@ class RK4(AbstractRungeKutta):
 
 class SSPRK2(AbstractRungeKutta):
     """Strong-stability-preserving method of order two: Heun's (Shu & Osher 1988, eq. (2.16))."""
+
+    order: ClassVar[int] = 2
 
     @property
     def stages(self):
@@ -88,6 +93,8 @@ class SSPRK2(AbstractRungeKutta):
 class SSPRK3(AbstractRungeKutta):
     """Strong-stability-preserving method of order three, three stages (Shu & Osher 1988, eq. (2.18))."""
 
+    order: ClassVar[int] = 3
+
     @property
     def stages(self):
         return ((1.0,), (0.25, 0.25))
@@ -99,6 +106,8 @@ class SSPRK3(AbstractRungeKutta):
 
 class SSPRK4(AbstractRungeKutta):
     """Strong-stability-preserving method of order four, ten stages, steps six times those of Euler (Ketcheson 2008)."""
+
+    order: ClassVar[int] = 4
 
     @property
     def stages(self):

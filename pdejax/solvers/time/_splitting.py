@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -14,6 +16,8 @@ class Strang(AbstractModalStepper):
 
     The half steps are classical Runge-Kutta steps. Schroedinger equations keep their mass to the accuracy of those.
     """
+
+    order: ClassVar[int] = 2
 
     def tables(self, linear: AbstractLinearPart, dt: float) -> AbstractOperator:
         return linear.exponentials(dt, {"exp": ((1.0, 0, 1.0),)})["exp"]

