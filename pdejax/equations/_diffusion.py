@@ -33,6 +33,11 @@ class FokkerPlanck(AbstractEvolution):
     def nonlinear(self, u: AbstractField, t) -> AbstractField:
         if not isinstance(self.drift, AbstractField):
             return -transport(self.drift, u)
+        if self.drift.channels != len(u.space_names):
+            raise ValueError(
+                f"FokkerPlanck needs a drift with one channel per space axis {u.space_names}, got "
+                f"{self.drift.channels} channels; join components with stack."
+            )
         drift = factor(self.drift, u)
         return -add(d(u * drift[i], name) for i, name in enumerate(u.space_names))
 
@@ -55,7 +60,7 @@ class FokkerPlanck(AbstractEvolution):
         grid = box(64, 2 * np.pi, "xy", start=-np.pi)
         drift = GridField.from_function(lambda x, y: (jnp.sin(2 * x), -jnp.sin(y)), grid)
         start = lambda x, y: jnp.exp(-5 * ((x + np.pi / 2) ** 2 + y**2)) * (5 / np.pi)
-        return Showcase(cls(drift, 0.3), GridField.from_function(start, grid), t1=4.0, dt=0.01)
+        return Showcase(cls(drift, 0.5), GridField.from_function(start, grid), t1=8.0, dt=0.02)
 
 
 class PorousMedium(AbstractEvolution):
@@ -69,7 +74,9 @@ class PorousMedium(AbstractEvolution):
     splitting: Array = eqx.field(converter=parameter, default=2.0)
 
     def __check_init__(self):
-        check_positive("PorousMedium", "exponent", self.exponent)
+        if not self.exponent >= 1:
+            raise ValueError(f"PorousMedium needs an exponent m >= 1, got {self.exponent}; m = 1 is Diffusion().")
+        check_positive("PorousMedium", "splitting", self.splitting)
 
     def linear(self, u: AbstractField) -> AbstractField:
         return self.splitting * laplacian(u)
@@ -105,6 +112,9 @@ class ThinFilm(AbstractEvolution):
     """
 
     splitting: Array = eqx.field(converter=parameter, default=1.0)
+
+    def __check_init__(self):
+        check_positive("ThinFilm", "splitting", self.splitting)
 
     def linear(self, u: AbstractField) -> AbstractField:
         return -self.splitting * laplacian(laplacian(u))

@@ -22,7 +22,7 @@ class KortewegDeVries(AbstractEvolution):
     dispersion: Array = eqx.field(converter=parameter, default=1.0)
 
     def linear(self, u: AbstractField) -> AbstractField:
-        return -self.dispersion * d(u, u.space_names[0], 3)
+        return -self.dispersion * d(u, only_axis(self, u), 3)
 
     def nonlinear(self, u: AbstractField, t) -> AbstractField:
         return -self.nonlinearity * self_advection(u)
@@ -66,10 +66,10 @@ class ModifiedKortewegDeVries(AbstractEvolution):
     dispersion: Array = eqx.field(converter=parameter, default=1.0)
 
     def linear(self, u: AbstractField) -> AbstractField:
-        return -self.dispersion * d(u, u.space_names[0], 3)
+        return -self.dispersion * d(u, only_axis(self, u), 3)
 
     def nonlinear(self, u: AbstractField, t) -> AbstractField:
-        return -(self.nonlinearity / 3) * d(u**3, u.space_names[0])
+        return -(self.nonlinearity / 3) * d(u**3, only_axis(self, u))
 
     def invariants(self, u: GridField) -> dict[str, Array]:
         energy = self.dispersion * slope(u) / 2 - self.nonlinearity * mass(u**4) / 12
@@ -101,7 +101,7 @@ class Kawahara(AbstractEvolution):
     fifth_order: Array = eqx.field(converter=parameter, default=1.0)
 
     def linear(self, u: AbstractField) -> AbstractField:
-        name = u.space_names[0]
+        name = only_axis(self, u)
         return -self.dispersion * d(u, name, 3) + self.fifth_order * d(u, name, 5)
 
     def nonlinear(self, u: AbstractField, t) -> AbstractField:
@@ -140,7 +140,7 @@ class BenjaminOno(AbstractEvolution):
     dispersion: Array = eqx.field(converter=parameter, default=1.0)
 
     def linear(self, u: AbstractField) -> AbstractField:
-        name = u.space_names[0]
+        name = only_axis(self, u)
         return self.dispersion * hilbert(d(u, name, 2), name)
 
     def nonlinear(self, u: AbstractField, t) -> AbstractField:
@@ -168,3 +168,13 @@ class BenjaminOno(AbstractEvolution):
         grid = box(256, 80.0, start=-30.0)
         u0 = GridField.from_function(lambda x: soliton(1.0, x + 15) + soliton(0.3, x), grid)
         return Showcase(cls(), u0, t1=40.0, dt=0.02)
+
+
+def only_axis(equation: AbstractEvolution, u: AbstractField) -> str:
+    """The one space coordinate. **Raises** `ValueError` if there are more."""
+    if len(u.space_names) != 1:
+        raise ValueError(
+            f"{type(equation).__name__} is an equation in one space dimension, the field has coordinates "
+            f"{u.space_names}; give it a grid with one space axis."
+        )
+    return u.space_names[0]

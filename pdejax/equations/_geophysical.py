@@ -96,6 +96,6 @@ class HasegawaMima(AbstractEvolution):
     @classmethod
     def showcase(cls) -> Showcase:
         """A vortex drifts, leaves its axis and radiates a wake of drift waves."""
-        vortex = lambda x, y: 3.0 * jnp.exp(-((x - 12) ** 2 + (y - 12) ** 2) / 4)
+        vortex = lambda x, y: jnp.exp(-((x - 12) ** 2 + (y - 12) ** 2) / 4)
         phi = FunctionField.from_function(vortex, ("x", "y"))
         return Showcase(cls(drift=0.5), sample(laplacian(phi) - phi, box(96, 24.0, "xy")), t1=20.0, dt=0.02)

@@ -76,10 +76,10 @@ class LotkaVolterra(AbstractEvolution):
         """Waves of pursuit and evasion."""
 
         def start(x, y):
-            return 1 + 0.8 * jnp.exp(-10 * ((x - 2) ** 2 + (y - 3) ** 2)), 1 + 0.5 * jnp.cos(x) * jnp.cos(y)
+            return 1 + 0.8 * jnp.sin(x), 1 + 0.8 * jnp.sin(y)
 
         u0 = GridField.from_function(start, box(64, 2 * np.pi, "xy"))
-        return Showcase(cls(), u0, t1=20.0, dt=0.05)
+        return Showcase(cls(2e-3, 2e-3), u0, t1=30.0, dt=0.05)
 
 
 class SecondOrderReaction(AbstractEvolution):
@@ -113,9 +113,10 @@ class SecondOrderReaction(AbstractEvolution):
     @classmethod
     def showcase(cls) -> Showcase:
         """Two reactants that start apart eat one another up where they meet."""
-        lump = lambda x: jnp.exp(-50 * (x - 0.5) ** 2)
-        u0 = GridField.from_function(lambda x: (lump(x + 0.15), lump(x - 0.15)), box(128, 1.0))
-        return Showcase(cls(rate=10.0), u0, t1=10.0, dt=0.02)
+        step = lambda x: 1 / (1 + jnp.exp(-50 * x))
+        slab = lambda x: step(x - 0.1) * step(0.4 - x)
+        u0 = GridField.from_function(lambda x: (slab(x), slab(x - 0.45)), box(128, 1.0))
+        return Showcase(cls(rate=50.0), u0, t1=4.0, dt=0.01)
 
 
 class Oregonator(AbstractEvolution):

@@ -111,8 +111,8 @@ class AdvectionDiffusion(AbstractEvolution):
     @classmethod
     def showcase(cls) -> Showcase:
         """A puff of smoke in the wind."""
-        u0 = GridField.from_function(lambda x, y: jnp.exp(-200 * ((x - 0.3) ** 2 + (y - 0.4) ** 2)), box(64, 1.0, "xy"))
-        return Showcase(cls(velocity=jnp.asarray((0.4, 0.2)), diffusivity=3e-3), u0, t1=1.0, dt=0.02)
+        u0 = GridField.from_function(lambda x: jnp.exp(-500 * (x - 0.15) ** 2), box(128, 1.0))
+        return Showcase(cls(velocity=0.6, diffusivity=3e-3), u0, t1=1.0, dt=0.01)
 
 
 class Dispersion(AbstractEvolution):

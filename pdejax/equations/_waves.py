@@ -86,7 +86,7 @@ class DampedWave(AbstractEvolution):
     def showcase(cls) -> Showcase:
         """A pulse splits in two, which fade and leave a diffusive wake."""
         pulse = lambda x: (jnp.exp(-100 * (x - 0.5) ** 2), 0 * x)
-        return Showcase(cls(damping=6.0), GridField.from_function(pulse, box(128, 1.0)), t1=0.4, dt=0.01)
+        return Showcase(cls(damping=6.0), GridField.from_function(pulse, box(128, 1.0)), t1=0.4, dt=2.5e-3)
 
 
 class KleinGordon(AbstractEvolution):

@@ -102,7 +102,10 @@ def _diagonalised(matrix: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarra
         return values, q.T, q
     values, right = np.linalg.eig(matrix)
     if np.abs(np.imag(values)).max() > 1e-9 * np.abs(values).max():
-        raise ValueError(f"the second derivative of order {order} on this axis has no real modes; write order=2.")
+        raise ValueError(
+            f"the second derivative of order {order} on this axis has no real modes; write order=2 or 4, or take an "
+            "explicit stepper such as RK4(dt)."
+        )
     return np.real(values), np.linalg.inv(np.real(right)), np.real(right)
 
 

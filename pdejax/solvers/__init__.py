@@ -11,10 +11,13 @@ from ._adjoint import UnrolledAdjoint as UnrolledAdjoint
 from ._fast_transform import FastTransform as FastTransform
 from ._krylov import GMRES as GMRES
 from ._krylov import ConjugateGradient as ConjugateGradient
+from ._memory import MemoryEstimate as MemoryEstimate
+from ._memory import memory_estimate as memory_estimate
 from ._method import AbstractMethod as AbstractMethod
 from ._newton import Newton as Newton
 from ._problem import EvolutionProblem as EvolutionProblem
 from ._problem import SteadyProblem as SteadyProblem
+from ._resolution import sufficient_grid as sufficient_grid
 from ._solution import RESULTS as RESULTS
 from ._solution import Solution as Solution
 from ._solution import SolveError as SolveError

@@ -78,12 +78,13 @@ def unknown_nodes(grid: Grid) -> np.ndarray | None:
 
 def homogeneous(grid: Grid) -> Grid:
     """The grid with zero in place of the values and slopes of its boundary conditions."""
-    return jax.tree.map(lambda leaf: np.zeros_like(leaf) if not isinstance(leaf, jax.core.Tracer) else 0 * leaf, grid)
+    # Known zeros, also for values that a transformation varies: the modes do not depend on them.
+    return jax.tree.map(lambda leaf: np.zeros(jnp.shape(leaf), jnp.result_type(leaf)), grid)
 
 
 def has_boundary_data(grid: Grid) -> bool:
     """Whether a boundary condition of the grid may be other than zero."""
-    return any(isinstance(leaf, jax.core.Tracer) or np.any(leaf) for leaf in jax.tree.leaves(grid))
+    return any(isinstance(leaf, jax.core.Tracer) or np.any(np.asarray(leaf)) for leaf in jax.tree.leaves(grid))
 
 
 def check_finite(name: str, values) -> None:

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.io
 from scipy.integrate import solve_ivp
 
 import pdejax as pj
@@ -92,27 +91,6 @@ def test_rk4_order_and_agreement_with_scipy():
     reference = pj.GridField(jnp.asarray(exact)[None], grid)
     error = lambda n: norm(pj.solve(problem, pj.solvers.RK4(dt=1 / n)).value - reference)
     assert abs(observed_order(error, (40, 80, 160)) - 4) < 0.15
-
-
-def test_kdv_data_by_others(shared_data):
-    data = scipy.io.loadmat(shared_data / "ref1d" / "kdv_cos.mat")
-    u0 = pj.GridField(jnp.asarray(data["uu"][:, 0])[None], pj.Grid(x=pj.Fourier(512, length=2.0, start=-1.0)))
-    problem = pj.EvolutionProblem(E.KortewegDeVries(nonlinearity=1.0, dispersion=0.0025), u0, 0.0, 1.0)
-    u = pj.solve(problem, pj.solvers.ETDRK4(dt=2.5e-4), save_at=data["tt"].ravel()).value
-    got = np.asarray(u.values)[:, 0].T
-    assert np.linalg.norm(got - data["uu"]) < 1e-6 * np.linalg.norm(data["uu"])
-
-
-def test_burgers_shock_data_by_others_on_a_sine_axis(shared_data):
-    data = scipy.io.loadmat(shared_data / "ref1d" / "burgers_shock.mat")
-    grid = pj.Grid(x=pj.Sine(4 * 255 + 1, length=2.0, start=-1.0))
-    u0 = pj.GridField.from_function(lambda x: -jnp.sin(np.pi * x), grid)
-    times = data["t"].ravel()
-    u = pj.solve(
-        pj.EvolutionProblem(E.Burgers(0.01 / np.pi), u0, 0.0, times[-1]), pj.solvers.ETDRK4(dt=1e-3), save_at=times
-    ).value
-    got = np.asarray(u.values)[:, 0, ::4].T
-    assert np.linalg.norm(got - data["usol"]) < 1e-6 * np.linalg.norm(data["usol"])
 
 
 @pytest.mark.parametrize("axis", [pj.Cosine(33), pj.Uniform(65, lower=pj.Neumann(0.0), upper=pj.Neumann(0.0), order=2)])
@@ -275,3 +253,24 @@ def test_a_blown_up_run_never_reports_success():
         pj.solve(problem, pj.solvers.RK4(dt=0.1))
     solution = pj.solve(problem, pj.solvers.RK4(dt=0.1), throw=False, save_at=np.linspace(0, 1, 11))
     assert not solution.ok and 0 < solution.stats["nonfinite_at"] <= 1
+
+
+def test_boundary_values_are_known_or_varied_inside_jit():
+    def final(left, inside):
+        ends = {"lower": pj.Dirichlet(left), "upper": pj.Dirichlet(0.0)}
+        grid = pj.Grid(x=pj.Uniform(17, **ends))
+        u0 = pj.GridField(jnp.zeros((1, 17)), grid)
+        solve = lambda u0: pj.solve(pj.EvolutionProblem(pj.equations.Diffusion(), u0), pj.solvers.ETDRK4(dt=0.25))
+        return (jax.jit(solve) if inside else solve)(u0).value.values
+
+    np.testing.assert_allclose(final(2.0, True), final(2.0, False), rtol=1e-12)
+    # Steady by then: a straight line, whose middle is half of the end.
+    np.testing.assert_allclose(jax.grad(lambda left: final(left, False)[0, 8])(2.0), 0.5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("stepper", [pj.solvers.Strang, pj.solvers.IFRK4])
+def test_steppers_that_lose_the_balance_with_boundary_values_refuse_them(stepper):
+    grid = pj.Grid(x=pj.Uniform(17, lower=pj.Dirichlet(1.0), upper=pj.Dirichlet(0.0)))
+    problem = pj.EvolutionProblem(pj.equations.Diffusion(), pj.GridField(jnp.zeros((1, 17)), grid))
+    with pytest.raises(ValueError, match=r"boundary values other than zero; write ETDRK4\(dt=0.1\)"):
+        pj.solve(problem, stepper(dt=0.1))

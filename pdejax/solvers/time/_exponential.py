@@ -139,6 +139,7 @@ class IFRK4(AbstractExponentialRungeKutta):
     """The classical Runge-Kutta method of order four for `exp(-t L) v`: integrating factor (Lawson 1967)."""
 
     order: ClassVar[int] = 4
+    keeps_fixed_points: ClassVar[bool] = False
 
     @property
     def tableau(self) -> Tableau:

@@ -18,6 +18,7 @@ class Strang(AbstractModalStepper):
     """
 
     order: ClassVar[int] = 2
+    keeps_fixed_points: ClassVar[bool] = False
 
     def tables(self, linear: AbstractLinearPart, dt: float) -> AbstractOperator:
         return linear.exponentials(dt, {"exp": ((1.0, 0, 1.0),)})["exp"]

@@ -1,5 +1,6 @@
 import abc
 import dataclasses
+from typing import ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -25,6 +26,7 @@ class AbstractStepper(AbstractMethod):
     **Raises** `ValueError` for `dt <= 0`.
     """
 
+    order: eqx.AbstractVar[int]  # of the error in dt
     dt: float = eqx.field(static=True, converter=float)
     dealias: float = eqx.field(static=True, converter=float, default=1.5)
 
@@ -37,7 +39,14 @@ class AbstractStepper(AbstractMethod):
 
 
 class AbstractModalStepper(AbstractStepper):
-    """A stepper for `v' = L v + N(v, t)` in the modes of the grid, which applies functions of `L`."""
+    """A stepper for `v' = L v + N(v, t)` in the modes of the grid, which applies functions of `L`.
+
+    `keeps_fixed_points` says whether a balance of `L v` and a constant in `N`, to which boundary values lead, is kept.
+
+    **Raises** `ValueError` for boundary values other than zero if it is not.
+    """
+
+    keeps_fixed_points: ClassVar[bool] = True
 
     @abc.abstractmethod
     def tables(self, linear: AbstractLinearPart, dt: float) -> PyTree:
@@ -50,8 +59,14 @@ class AbstractModalStepper(AbstractStepper):
     def prepare(self, problem: EvolutionProblem, options: Options) -> "Prepared":
         check_problem(problem)
         steps, grid = plan(problem, self.dt, options), working_grid(problem.u0.grid, self.dealias)
+        has_data = has_boundary_data(grid)
+        if has_data and not self.keeps_fixed_points:
+            raise ValueError(
+                f"{type(self).__name__} does not keep the balance between stiff terms and boundary values other than "
+                f"zero; write ETDRK4(dt={self.dt:g})."
+            )
         linear = linear_part(blank(problem, grid), steps.dt)
-        return Prepared(steps, self.tables(linear, steps.dt), linear.kind, has_boundary_data(grid))
+        return Prepared(steps, self.tables(linear, steps.dt), linear.kind, has_data)
 
     def run(self, problem: EvolutionProblem, prepared: "Prepared", options: Options) -> Solution:
         working = on_grid(problem, working_grid(problem.u0.grid, self.dealias))

@@ -103,10 +103,10 @@ class AbstractTASE(AbstractModalStepper):
 class TASE(AbstractTASE):
     """Modified singly-RK-TASE method of `order` 2, 3 or 4: one resolvent, another combination of its powers per stage.
 
-    After Calvo, Montijano & Randez 2025 (modified singly-RK-TASE methods, orders 2 and 3); the coefficients are our own:
-    `R(-infinity) = 0`, and stable in sectors of 90, 89 and 85 degrees about the negative axis. Waves in `L` call for
-    order 2: undamped, they grow by up to 1.5 % a step with order 3 and 42 % with order 4. A growing mode of `L` must
-    have `dt lambda` well below the pole at `1 / alpha` (alpha = 0.27, 0.6, 0.54).
+    After Calvo, Montijano & Randez 2025 (orders 2 and 3); the coefficients are our own: `R(-infinity) = 0`, stable in
+    sectors of 90, 89 and 85 degrees about the negative axis. Waves in `L` call for order 2: undamped ones grow by up to
+    1.5 % a step with order 3 and 42 % with order 4. Growing modes of `L` need `dt lambda` well below the pole at
+    `1 / alpha` (alpha = 0.27, 0.6, 0.54).
 
     **Raises** `ValueError` for another order.
     """
@@ -122,8 +122,8 @@ class TASE(AbstractTASE):
 
 
 class SinglyTASE(AbstractTASE):
-    """Singly-RK-TASE method of `order` 2, 3 or 4, the same `T` in all stages (Calvo, Fu, Montijano & Randez
-    2023), `alpha` = 1, 1.2, 1.44.
+    """Singly-RK-TASE method of `order` 2, 3 or 4, one `T` for all stages, `alpha` = 1, 1.2, 1.44 (Calvo, Fu,
+    Montijano & Randez 2023).
 
     Its errors are several times those of `TASE` at equal cost, and it hardly damps the stiffest modes.
 
