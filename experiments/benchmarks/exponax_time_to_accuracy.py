@@ -6,8 +6,8 @@ The initial fields are given on a grid and the solution is wanted on it, to the 
 the fewest steps of each of their steppers that reach it, and race with the fastest. pdejax steps on the grid that
 `solvers.sufficient_grid` finds by itself (resampling to and fro is timed); exponax has nothing of the kind and steps
 on the given grid. `exponax, our grid` is told our grid by hand, its best stepper there, dealiased or not as is
-better. float32 for 1e-4, float64 for 1e-6. `ks`: Kuramoto-Sivashinsky on (0, 64), 256 nodes, 16 fields; `ns2`: vorticity,
-256^2; `ac`: Allen-Cahn on (0, 2 pi)^2, 256^2, diffusivity 0.01. The last line is JSON.
+better. float32 for 1e-4, float64 for 1e-6. `ks`: Kuramoto-Sivashinsky on (0, 64), 256 nodes, 16 fields; `ns2`:
+vorticity, 256^2; `ac`: Allen-Cahn on (0, 2 pi)^2, 256^2, diffusivity 0.01. The last line is JSON.
 """
 
 import time

@@ -17,11 +17,13 @@ def add(terms: Iterable[AbstractField]) -> AbstractField:
 
 def transport(velocity: Array, u: AbstractField) -> AbstractField:
     """`velocity . grad u` for a constant velocity: one number for all axes, or one per axis."""
+    _check_axes("velocity", velocity, u)
     return add(entry(velocity, i) * d(u, name) for i, name in enumerate(u.space_names))
 
 
 def spread(diffusivity: Array, u: AbstractField) -> AbstractField:
     """`div(D grad u)` for a constant D: one number for all axes, one per axis, or a matrix."""
+    _check_axes("diffusivity", diffusivity, u)
     names = u.space_names
     if jnp.ndim(diffusivity) < 2:
         return add(entry(diffusivity, i) * d(u, name, 2) for i, name in enumerate(names))
@@ -34,9 +36,20 @@ def self_advection(u: AbstractField, conservative: bool = False) -> AbstractFiel
     names = u.space_names
     if u.channels == len(names) == 1:
         return d(u**2, names[0]) * 0.5
+    if u.channels != len(names):
+        raise ValueError(f"a velocity has one channel per space axis, got {u.channels} channels on axes {names}.")
     if not conservative:
         return advect(u, u)
     return stack([0.5 * add(d(u[i] * u[j], name) for j, name in enumerate(names)) for i in range(u.channels)])
+
+
+def _check_axes(name: str, value: Array, u: AbstractField) -> None:
+    """**Raises** `ValueError` unless a parameter is one number or has one entry per space axis (and direction)."""
+    if any(size != len(u.space_names) for size in jnp.shape(value)):
+        raise ValueError(
+            f"the {name} has shape {jnp.shape(value)} and the field the space axes {u.space_names}; give one number, "
+            "or one per axis."
+        )
 
 
 def mass(u: GridField) -> Array:

@@ -12,6 +12,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from ._field import AbstractField
@@ -98,6 +99,7 @@ class Sum(AbstractExpression):
         return self.a, self.b
 
     def evaluate(self, a, b):
+        a, b = _alike(a, b)
         return a + b
 
     def partial(self, of):
@@ -114,6 +116,7 @@ class Product(AbstractExpression):
         return self.a, self.b
 
     def evaluate(self, a, b):
+        a, b = _alike(a, b)
         return a * b
 
     def partial(self, of):
@@ -313,3 +316,11 @@ def evaluate(
         return done[id(n)]
 
     return visit(node)
+
+
+def _alike(a, b):
+    """A real array beside a complex one becomes complex: strict promotion would refuse the pair."""
+    if not (isinstance(a, jax.Array) and isinstance(b, jax.Array)) or jnp.iscomplexobj(a) == jnp.iscomplexobj(b):
+        return a, b
+    widest = np.result_type(a.dtype, b.dtype, np.complex64)
+    return a.astype(widest), b.astype(widest)
