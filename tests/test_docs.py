@@ -1,6 +1,7 @@
 """The code on the pages runs: the blocks of a page share one namespace, in a process of its own."""
 
 import ast
+import inspect
 import os
 import re
 import subprocess
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+import pdejax as pj
+
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/tour.md", "docs/equation.md"]
+PAGES = ["README.md", "docs/tour.md", "docs/equation.md", "docs/time-stepping.md", "docs/gallery.md"]
 COMMANDS = [
     "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/pdejax run configs/quickstart.yaml",
     'python3 -m venv .venv && .venv/bin/pip install -e ".[test]" && .venv/bin/python -m pytest',
@@ -49,6 +52,23 @@ def test_the_equation_page_checks_itself_and_stays_short():
     assert sum(isinstance(node, ast.Assert) for node in module.body) >= 3
     (equation,) = (node for node in module.body if isinstance(node, ast.ClassDef))
     assert equation.end_lineno - equation.lineno + 1 <= 10
+
+
+def test_the_gallery_shows_every_equation():
+    equations = {
+        name
+        for name, value in vars(pj.equations).items()
+        if inspect.isclass(value) and issubclass(value, pj.equations.AbstractEquation) and not inspect.isabstract(value)
+    } - {"Forced"}
+    rows = re.findall(
+        r"^\| !\[(\w+)\]\(gallery/\1\.png\).*\[\1\]\[pdejax\.equations\.\1\]",
+        (ROOT / "docs/gallery.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert sorted(rows) == sorted(equations), "run docs/gallery.py with the names of the equations that changed"
+    pictures = {path.stem: path.stat().st_size for path in (ROOT / "docs/gallery").glob("*.png")}
+    assert set(pictures) == equations
+    assert max(pictures.values()) < 25_000 and sum(pictures.values()) < 1_200_000
 
 
 @pytest.mark.parametrize("command", COMMANDS)

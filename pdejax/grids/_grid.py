@@ -239,6 +239,22 @@ class Grid(eqx.Module):
             return scale(upper - mirror, np.array(-0.5), imaginary=True)
         return scale(upper + mirror, np.array(0.5))
 
+    def symmetrised(self, coefficients: Array) -> Array:
+        """Coefficients of a real field without the part that no real field has.
+
+        Where the stored half of the spectrum holds both `k` and `-k`, rounding makes `c(-k)` differ from `conj(c(k))`;
+        transforms to values do not see the difference, so that a growing mode carries it off unopposed.
+        """
+        dims, last = self._fourier_dims(coefficients.ndim - len(self.axes)), self._half_dim(coefficients.ndim)
+        if len(dims) < 2:
+            return coefficients
+        n = self.axes[last - coefficients.ndim].n
+        for k in (0, n // 2) if n % 2 == 0 else (0,):
+            plane = jax.lax.slice_in_dim(coefficients, k, k + 1, axis=last)
+            mean = scale(plane + self._mirrored(plane, last), np.array(0.5))
+            coefficients = jax.lax.dynamic_update_slice_in_dim(coefficients, mean, k, axis=last)
+        return coefficients
+
     def _join_halves(self, upper: Array, opposite: Array, fine: "Grid") -> Array:
         """Complex coefficients on `fine` whose half with stored wave numbers is `upper` and whose other half is
         `opposite`, conjugated, at the opposite wave numbers.
@@ -300,6 +316,17 @@ class Grid(eqx.Module):
             if axis.dealias < 1:
                 coefficients = axis.low_pass(coefficients, first + i, axis.dealias)
         return coefficients
+
+    def reached_by_products(self, coefficients: Array, real: bool = True) -> Array:
+        """The coefficients of the modes that products have: those that truncation keeps, and where products are padded
+        all but the highest of an even periodic axis, of which a finer one holds both signs.
+        """
+        first = coefficients.ndim - len(self.axes)
+        for i, (axis, stored) in enumerate(zip(self.axes, self.coefficient_axes(real), strict=True)):
+            if isinstance(axis, Fourier) and axis.dealias > 1 and axis.n % 2 == 0:
+                keep = 2 * np.abs(stored.modes) < axis.n
+                coefficients = scale(coefficients, along(keep, first + i, coefficients.ndim))
+        return self._low_pass(coefficients, real)
 
     def broadcast(self, vector: np.ndarray, name: str) -> np.ndarray:
         """Reshape a vector along one axis so that it broadcasts against `(*shape)`."""

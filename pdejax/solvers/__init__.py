@@ -1,7 +1,7 @@
 """Floor 3: solvers, as citizens of the JAX ecosystem."""
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import typing
 
 from ._adjoint import AbstractAdjoint as AbstractAdjoint
 from ._adjoint import CheckpointedAdjoint as CheckpointedAdjoint
@@ -76,11 +76,11 @@ from .volume import VanLeer as VanLeer
 from .volume import cfl_dt as cfl_dt
 from .volume import cfl_number as cfl_number
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from .time._adaptive import Adaptive as Adaptive
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     # diffrax takes as long to import as everything else here, and only this stepper needs it.
     if name == "Adaptive":
         return importlib.import_module(".time._adaptive", __name__).Adaptive

@@ -132,6 +132,9 @@ def march(
     else:
         everything = jnp.concatenate([scheme.value(scheme.start)[None], kept])
         out = jax.vmap(value)(everything[np.array(plan.saved)])
+        if plan.saved[0] == 0:
+            # As it was given: a stepper may start from what it can carry of it.
+            out = eqx.tree_at(lambda u: u.data, out, out.data.at[0].set(problem.u0.values.astype(out.dtype)))
         ts = time(jnp.asarray(np.array(plan.saved) * plan.stride))
     result = RESULTS.where(good == total, scheme.result(last), RESULTS.nonfinite_state)
     result = RESULTS.where(result == RESULTS.successful, ended, result)

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
 from ...fields import GridField
 from ...grids import Grid
@@ -71,6 +71,8 @@ class AbstractModalStepper(AbstractStepper):
     def run(self, problem: EvolutionProblem, prepared: "Prepared", options: Options) -> Solution:
         working = on_grid(problem, working_grid(problem.u0.grid, self.dealias))
         scheme = self.scheme(ModalSystem(working, prepared.has_data), prepared.tables, prepared.steps.dt)
+        if working.u0.is_real:
+            scheme = _real(scheme, working.u0.grid)
         facts = (*self.facts(), ("linear part", prepared.kind))
         return march(scheme, problem, prepared.steps, options, facts)
 
@@ -100,6 +102,15 @@ class AbstractNodalStepper(AbstractStepper):
     def system(self, problem: EvolutionProblem) -> NodalSystem:
         """The problem on the grid on which it is stepped."""
         return NodalSystem(on_grid(problem, working_grid(problem.u0.grid, self.dealias)))
+
+
+def _real(scheme: Scheme, grid: Grid) -> Scheme:
+    """The scheme with the state kept that of a real field."""
+
+    def step(state: PyTree, t: Array, i: Array) -> PyTree:
+        return eqx.tree_at(scheme.value, scheme.step(state, t, i), replace_fn=grid.symmetrised)
+
+    return dataclasses.replace(scheme, step=step)
 
 
 def blank(problem: EvolutionProblem, grid: Grid) -> EvolutionProblem:

@@ -79,7 +79,7 @@ class NodalSystem(eqx.Module):
         grid = self.problem.u0.grid
         free = unknown_nodes(grid)
         if free is None:
-            return u.coefficients
+            return grid.symmetrised(u.coefficients) if u.is_real else u.coefficients
         values = u.values
         return grid.forward(jnp.where(free, values, jnp.zeros((), values.dtype)))
 
@@ -106,11 +106,17 @@ def working_grid(grid: Grid, dealias: float) -> Grid:
 
 
 def on_grid(problem: EvolutionProblem, grid: Grid) -> EvolutionProblem:
-    """The problem on another grid of the same axes: its initial field, and fields of its equation on the same nodes."""
-    if all(a is b for a, b in zip(grid.axes, problem.u0.grid.axes, strict=True)):
-        return problem
-    u0 = _moved(problem.u0, problem.u0.grid, grid)
-    return dataclasses.replace(problem, equation=moved_equation(problem, grid), u0=u0)
+    """The problem on another grid of the same axes: its initial field, and fields of its equation on the same nodes.
+
+    Modes that the products of the grid do not reach are left out: no nonlinear term would act on them, and what grows
+    linearly would grow for ever.
+    """
+    u0, equation = problem.u0, problem.equation
+    if not all(a is b for a, b in zip(grid.axes, u0.grid.axes, strict=True)):
+        u0, equation = _moved(u0, u0.grid, grid), moved_equation(problem, grid)
+    if grid.dealiases:
+        u0 = u0.with_coefficients(grid.reached_by_products(u0.coefficients, u0.is_real))
+    return dataclasses.replace(problem, equation=equation, u0=u0)
 
 
 def moved_equation(problem: EvolutionProblem, grid: Grid) -> AbstractEvolution:

@@ -1,0 +1,271 @@
+"""Make the gallery page: `python docs/gallery.py` solves the showcase of every equation and writes docs/gallery.md.
+
+Names make only their pictures again: `python docs/gallery.py Burgers GrayScott`. The page is always written whole.
+"""
+
+import inspect
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+import pdejax as pj
+from pdejax.calculus import d
+from pdejax.equations import (
+    AbstractConservationLaw,
+    AbstractEquation,
+    AbstractEvolution,
+    Darcy,
+    Helmholtz,
+    Poisson,
+    SemilinearPoisson,
+    Showcase,
+)
+from pdejax.experiment._figures import Axes, curve, flatten, image, span, symmetric
+from pdejax.experiment._render import Draw, Palette, render
+from pdejax.fields import GridField
+
+PAGE = Path(__file__).with_suffix(".md")
+PICTURES = PAGE.with_suffix("")
+SIZE = (3.2, 2.4)  # inches, 160 dots each
+BYTES = 25_000  # of a picture
+FRAMES = 160  # of a space-time picture
+NODES = 256, 128  # at least so many on one axis, on the first two of more
+
+# Families in the order of the page, by module; equations of other modules follow under the names of those.
+FAMILIES = {
+    "Transport and diffusion": ("_transport", "_diffusion"),
+    "Dispersive waves": ("_dispersive",),
+    "Waves of second order": ("_waves",),
+    "Quantum mechanics": ("_quantum",),
+    "Chaotic fronts": ("_chaos",),
+    "Phase separation and patterns": ("_phase",),
+    "Reaction and diffusion": ("_reaction", "_patterns"),
+    "Incompressible flow": ("_fluid", "_velocity", "_turbulence", "_geophysical"),
+    "Conservation laws": ("_scalar_laws", "_acoustics", "_shallow_water", "_gas"),
+    "Ordinary differential equations": ("_ode",),
+    "Steady equations": ("_elliptic",),
+}
+
+HEAD = """\
+# Gallery
+
+The {count} equations of the library: the text of each, and what it does. `python docs/gallery.py` makes this page.
+
+- The name leads to the [API](api/equations.md): parameters, their defaults, and the source.
+- The picture is the problem of `showcase()`, solved in float32 by `ETDRK4`, or `FiniteVolume` for a conservation law.
+  On one space axis it shows space and time, on more the field at the time given.
+  Steady equations are solved by the default method.
+- `example()` is a solution in closed form. `tests/conformance/test_equations.py` checks every equation against it and
+  more, one row for each: `pytest tests/conformance/test_equations.py -k "[Burgers]"`.
+
+To solve one yourself:
+
+```python
+import pdejax as pj
+
+show = pj.equations.Burgers.showcase()
+problem = pj.EvolutionProblem(show.equation, show.u0, t0=0.0, t1=show.t1)
+solution = pj.solve(problem, pj.solvers.ETDRK4(show.dt))
+```
+"""
+
+
+def vorticity(u: GridField) -> GridField:
+    """`dv_2/dx_1 - dv_1/dx_2`."""
+    x, y = u.grid.names[:2]
+    return d(u[1], x) - d(u[0], y)
+
+
+# What is drawn instead of the channel that the showcase names.
+QUANTITIES = {
+    pj.equations.NavierStokes: ("vorticity", vorticity),
+    pj.equations.LargeEddySimulation: ("vorticity", vorticity),
+    pj.equations.GinzburgLandau: ("real part", lambda u: u.real),
+}
+
+
+def evolved(cls: type[AbstractEvolution]) -> Draw:
+    """The picture of an evolution equation."""
+    show = cls.showcase()
+    grid, steps = show.u0.grid, round(show.t1 / show.dt)
+    most = steps if cls is pj.equations.Lorenz63 else FRAMES if grid.ndim == 1 else 1
+    ts = np.linspace(0, show.t1, 1 + max(k for k in range(1, most + 1) if steps % k == 0))
+    problem = pj.EvolutionProblem(show.equation, show.u0, t0=0.0, t1=show.t1)
+    u = pj.solve(problem, stepper(show), save_at=ts).value
+    if cls is pj.equations.Lorenz63:
+        return orbits(np.asarray(u.values))
+    what, quantity = QUANTITIES.get(cls, ("" if u.is_real else "modulus", lambda u: u[show.channel]))
+    u = jax.vmap(lambda u: smooth(quantity(u)))(u if grid.ndim == 1 else jax.tree.map(lambda x: x[-1:], u))
+    values, names, points = np.asarray(u.values)[:, 0], u.grid.names, [axis.points for axis in u.grid.axes]
+    values = values if u.is_real else np.abs(values)
+    if cls is pj.equations.Dispersion:
+        lines = {"t = 0": values[0], f"t = {show.t1:.3g}": values[-1]}
+        return curve(lines, Axes(names, tuple(points), (True,)), "", span(values[0], values[-1]))
+    if grid.ndim == 1:
+        return field(values.T, (*names, "t"), (*points, ts), what)
+    values, axes, _ = flatten(values[0], Axes(names, tuple(points), (True,) * grid.ndim))
+    return field(values, axes.names, axes.points, f"{what} at t = {show.t1:g}" if what else f"t = {show.t1:g}")
+
+
+def stepper(show: Showcase) -> Any:
+    """The method of a showcase."""
+    volumes = isinstance(show.equation, AbstractConservationLaw)
+    return pj.solvers.FiniteVolume(show.dt) if volumes else pj.solvers.ETDRK4(show.dt)
+
+
+def smooth(u: GridField) -> GridField:
+    """A field of Fourier modes at enough points for its picture; others as they are."""
+    axes, shape = u.grid.axes, u.grid.shape
+    if not all(isinstance(axis, pj.Fourier) for axis in axes):
+        return u.as_values()
+    fine = (max(shape[0], NODES[0]),) if len(shape) == 1 else tuple(max(n, NODES[1]) for n in shape[:2])
+    return u.resample(fine + shape[2:]).as_values()
+
+
+def charges() -> pj.SteadyProblem:
+    """Charges of both signs in a box of metal."""
+    grid = pj.Grid(x=pj.Sine(129), y=pj.Sine(129))
+    spot = lambda x, y, a, b: jnp.exp(-((x - a) ** 2 + (y - b) ** 2) / 0.002)
+    source = lambda x, y: spot(x, y, 0.3, 0.65) - spot(x, y, 0.7, 0.3) + 0.6 * spot(x, y, 0.65, 0.8)
+    return pj.SteadyProblem(Poisson(GridField.from_function(source, grid)), grid)
+
+
+def rock() -> pj.SteadyProblem:
+    """Water pumped evenly into rock of two kinds, one twenty times as permeable as the other, runs off at the edges."""
+    grid = pj.Grid(**{name: pj.Uniform(97, lower=pj.Dirichlet(0.0), upper=pj.Dirichlet(0.0)) for name in "xy"})
+    wave = lambda x, y: jnp.sin(9 * x + 4 * y) + jnp.sin(5 * x - 11 * y + 1) + jnp.sin(14 * x * y)
+    permeability = GridField.from_function(lambda x, y: jnp.where(wave(x, y) > 0, 10.0, 0.5), grid)
+    return pj.SteadyProblem(Darcy(permeability), grid)
+
+
+def antenna() -> pj.SteadyProblem:
+    """The standing waves of a small source in a box."""
+    grid = pj.Grid(x=pj.Sine(129), y=pj.Sine(129))
+    source = lambda x, y: 1e3 * jnp.exp(-((x - 0.35) ** 2 + (y - 0.6) ** 2) / 0.001)
+    return pj.SteadyProblem(Helmholtz(36.2, GridField.from_function(source, grid)), grid)
+
+
+def saturated() -> pj.SteadyProblem:
+    """A source in a part of the square: the cubic term flattens the top, and edges become layers."""
+    grid = pj.Grid(x=pj.Sine(65), y=pj.Sine(65))
+    hill = lambda x, y: 1e3 * jnp.exp(-(((x - 0.4) / 0.3) ** 6) - ((y - 0.45) / 0.3) ** 6)
+    return pj.SteadyProblem(SemilinearPoisson(GridField.from_function(hill, grid), 1e3), grid)
+
+
+STEADY = {Poisson: charges, Darcy: rock, Helmholtz: antenna, SemilinearPoisson: saturated}
+
+
+def steady(cls: type[AbstractEquation]) -> Draw:
+    """The picture of a steady equation: its problem in the table, or its example on the unit square."""
+    square = pj.Grid(x=pj.Sine(65), y=pj.Sine(65))
+    problem = STEADY[cls]() if cls in STEADY else pj.SteadyProblem(cls.example().equation, square)
+    u = pj.solve(problem).value
+    return field(np.asarray(u.values[0]), u.grid.names, [axis.points for axis in u.grid.axes], "")
+
+
+def field(values: np.ndarray, names: Sequence[str], points: Sequence[np.ndarray], title: str) -> Draw:
+    """An image over two axes, of diverging colours if both signs count."""
+    low, high = span(values)
+    signed = min(-low, high) > 0.2 * max(-low, high)
+    axes = Axes(tuple(names), tuple(points), (False,) * len(names))
+    picture = image(values, axes, title, symmetric(values) if signed else (low, high), signed)
+
+    def draw(figure: Any, palette: Palette) -> None:
+        picture(figure, palette)
+        # On top, since long tick labels leave it no room at the side.
+        figure.axes[0].set_ylabel(names[1], rotation=0)
+        figure.axes[0].yaxis.set_label_coords(-0.04, 1.02)
+
+    return draw
+
+
+def orbits(values: np.ndarray) -> Draw:
+    """The way of the first member of an ensemble, and where all members are at the end; `values` `(t, 3, members)`."""
+
+    def draw(figure: Any, palette: Palette) -> None:
+        axes = figure.subplots()
+        axes.plot(values[:, 0, 0], values[:, 2, 0], color=palette.series[0], linewidth=0.5, label="one member")
+        axes.plot(values[-1, 0], values[-1, 2], ".", color=palette.series[1], markersize=4, label="all at the end")
+        axes.legend(loc="upper center", ncols=2)
+        axes.set_ylim(0, 58)
+        axes.set(xlabel="X", ylabel="Z")
+
+    return draw
+
+
+def save(draw: Draw, path: Path) -> None:
+    """Write a small PNG file: as many colours as its size allows."""
+    render(draw, SIZE, path)
+    picture = Image.open(path).convert("RGB")
+    for colours in (256, 128, 64, 32):
+        picture.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+        if path.stat().st_size < BYTES:
+            return
+    raise ValueError(f"{path.name} takes {path.stat().st_size} bytes; show fewer steps or less detail.")
+
+
+def equations() -> dict[str, list[type[AbstractEquation]]]:
+    """Public equations that have something to show, by family, in the order of the source."""
+    found = [
+        cls
+        for cls in vars(pj.equations).values()
+        if inspect.isclass(cls) and issubclass(cls, AbstractEquation) and hasattr(cls, "example")
+    ]
+    module = lambda cls: cls.__module__.rsplit(".", 1)[1]
+    others = {module(cls) for cls in found} - {name for names in FAMILIES.values() for name in names}
+    families = FAMILIES | {name.strip("_").replace("_", " ").capitalize(): (name,) for name in sorted(others)}
+    line = lambda cls: inspect.getsourcelines(cls)[1]
+    return {
+        title: [cls for name in names for cls in sorted((c for c in found if module(c) == name), key=line)]
+        for title, names in families.items()
+    }
+
+
+def page(families: dict[str, list[type[AbstractEquation]]]) -> str:
+    """The text of the page."""
+    parts = [HEAD.format(count=sum(map(len, families.values())))]
+    for title, members in families.items():
+        parts.append("\n".join([f"## {title}\n", "| | |", "|---|---|", *map(row, members)]) + "\n")
+    return "\n".join(parts)
+
+
+def row(cls: type[AbstractEquation]) -> str:
+    """The row of an equation in the tables of the page."""
+    name, shown = cls.__name__, getattr(cls, "showcase", None) or STEADY.get(cls, cls.example)
+    picture = f'![{name}](gallery/{name}.png){{ width="320" loading="lazy" }}'
+    return f"| {picture} | **[{name}][pdejax.equations.{name}]**<br>{prose(cls)}<br><br>*{prose(shown)}* |"
+
+
+def prose(described: Any) -> str:
+    """The first paragraph of a docstring on one line."""
+    return " ".join(inspect.cleandoc(described.__doc__).split("\n\n")[0].split())
+
+
+def main(wanted: list[str]) -> None:
+    """Make pictures and the page; an equation that fails ends the script."""
+    families = equations()
+    members = [cls for family in families.values() for cls in family]
+    unknown = set(wanted) - {cls.__name__ for cls in members}
+    if unknown:
+        sys.exit(f"no equations named {sorted(unknown)}; the page has {', '.join(cls.__name__ for cls in members)}.")
+    members = [cls for cls in members if not wanted or cls.__name__ in wanted]
+    begun = time.perf_counter()
+    for i, cls in enumerate(members, 1):
+        start, path = time.perf_counter(), PICTURES / f"{cls.__name__}.png"
+        save((evolved if issubclass(cls, AbstractEvolution) else steady)(cls), path)
+        taken, size = time.perf_counter() - start, path.stat().st_size / 1e3
+        print(f"{i:3d}/{len(members)} {cls.__name__:30s} {taken:5.1f} s {size:5.1f} kB", flush=True)
+    PAGE.write_text(page(families), encoding="utf-8")
+    total = sum(path.stat().st_size for path in PICTURES.glob("*.png")) / 1e6
+    print(f"{PAGE.name}: {len(members)} pictures made in {time.perf_counter() - begun:.0f} s, {total:.2f} MB in all")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
