@@ -11,6 +11,7 @@ _EPILOG = """examples:
   pdejax run configs/quickstart.yaml resume=true
   pdejax evaluate runs/darcy-real16 data.test.path=darcy_test_32.npz
   pdejax report runs/quickstart runs/darcy-real16
+  pdejax verify KortewegDeVries --method IFRK4
 """
 
 
@@ -62,6 +63,16 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument(
         "--output", "-o", metavar="FILE", help="where the comparison goes (default: comparison.html beside the runs)"
     )
+
+    verify = commands.add_parser(
+        "verify",
+        help="measure the order of convergence of an equation",
+        description="Refine the example of EQUATION, whose solution is known, and print errors and observed orders; "
+        "the exit status is 1 if an order is below the design order.",
+    )
+    verify.add_argument("equation", metavar="EQUATION", nargs="?", help="class of pdejax.equations, as KortewegDeVries")
+    verify.add_argument("--method", metavar="M", help="class of pdejax.solvers (default: ETDRK4; steady: chosen)")
+    verify.add_argument("--list", action="store_true", help="print the names of the equations and stop")
 
     info = commands.add_parser(
         "info",

@@ -1,6 +1,7 @@
 """What each sub-command does, and how it answers when something is wrong."""
 
 import argparse
+import inspect
 import os
 import signal
 import traceback
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from ._compose import compose
 from ._directory import RunDirectory, resume_command
-from ._errors import ConfigError, Interrupted, sentence
+from ._errors import ConfigError, Interrupted, nearest, sentence
 from ._schema import DataConfig, SolveConfig
 from ._voice import Voice
 
@@ -20,9 +21,9 @@ from ._voice import Voice
 def execute(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Run a parsed command; returns 0, 2 for a refused input, 1 for a failure, 128 + signal when interrupted."""
     voice = Voice()
-    actions = {"run": _run, "evaluate": _evaluate, "data": _data, "report": _report, "info": _info}
+    actions = {"run": _run, "evaluate": _evaluate, "data": _data, "report": _report, "verify": _verify, "info": _info}
     try:
-        actions[options.command](options, list(arguments), voice)
+        return actions[options.command](options, list(arguments), voice) or 0
     except Interrupted as stop:
         return 128 + signal.Signals[str(stop)].value
     except KeyboardInterrupt:
@@ -33,7 +34,6 @@ def execute(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     except (ValueError, TypeError, LookupError, RuntimeError, OSError) as error:
         voice.note(traceback.format_exc())
         return _refuse(error, 1)
-    return 0
 
 
 def start(config: DictConfig, arguments: list[str], voice: Voice, dry_run: bool = False) -> RunDirectory | None:
@@ -93,6 +93,32 @@ def _report(options: argparse.Namespace, arguments: list[str], voice: Voice) -> 
     if path.exists() and path.is_dir():
         raise ConfigError(f"{path} is a folder: name the HTML file to write, as --output {path}/comparison.html.")
     voice.say(f"comparison  {write_comparison(directories, path)}")
+
+
+def _verify(options: argparse.Namespace, arguments: list[str], voice: Voice) -> int:
+    from .. import solvers
+    from ..verify import catalogue, verify
+
+    known = catalogue()
+    if options.list:
+        voice.say("\n".join(sorted(known)))
+        return 0
+    if options.equation not in known:
+        raise ConfigError(
+            f"there is no equation {options.equation!r} to verify: {nearest(options.equation, known)}."
+            if options.equation
+            else f"name an equation to verify: {', '.join(sorted(known))}."
+        )
+    methods = {
+        name: cls
+        for name, cls in vars(solvers).items()
+        if inspect.isclass(cls) and issubclass(cls, solvers.AbstractMethod) and not inspect.isabstract(cls)
+    }
+    if options.method is not None and options.method not in methods:
+        raise ConfigError(f"there is no method {options.method!r}: {nearest(options.method, methods)}.")
+    report = verify(known[options.equation], methods.get(options.method))
+    voice.say(str(report))
+    return 0 if report.ok else 1
 
 
 def _info(options: argparse.Namespace, arguments: list[str], voice: Voice) -> None:

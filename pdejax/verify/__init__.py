@@ -1,4 +1,9 @@
 """Floor 3: checks that a result deserves trust."""
 
 from ._order import observed_order as observed_order
+from ._report import Column as Column
+from ._report import Report as Report
+from ._report import Table as Table
 from ._taylor import taylor_test as taylor_test
+from ._verify import catalogue as catalogue
+from ._verify import verify as verify

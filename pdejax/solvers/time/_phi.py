@@ -78,6 +78,6 @@ def adams_weights(order: int) -> tuple[Combination, ...]:
     nodes = -np.arange(order, dtype=float)
     powers = np.linalg.inv(np.vander(nodes, increasing=True))
     return tuple(
-        tuple((factorial(k) * powers[k, j], k + 1, 1.0) for k in range(order) if abs(powers[k, j]) > 1e-14)
+        tuple((float(factorial(k) * powers[k, j]), k + 1, 1.0) for k in range(order) if abs(powers[k, j]) > 1e-14)
         for j in range(order)
     )
