@@ -45,6 +45,19 @@ ROWS = {
 }
 # Their own tests cover the implicit methods, whose steps compile for seconds, and those for waves.
 ELSEWHERE = {"Theta", "SDIRK2", "SDIRK3", "ESDIRK4", "Symplectic"}
+# The others differ from these in numbers only.
+ONE_OF_A_KIND = {
+    "ETDRK4",
+    "IFRK4",
+    "ExponentialAdamsBashforth3",
+    "ARS443",
+    "SBDF4",
+    "CNAB2",
+    "RK4",
+    "SSPRK3",
+    "Strang",
+    "TASE3",
+}
 GRID = pj.Grid(x=pj.Fourier(16, length=2 * np.pi))
 
 
@@ -75,7 +88,9 @@ def test_design_order(row, exact):
     assert observed_order(error, steps) > order - below
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize(
+    "row", [row if row in ONE_OF_A_KIND else pytest.param(row, marks=pytest.mark.slow) for row in ROWS]
+)
 def test_batches_of_gradients(row):
     cls, settings, order, _ = ROWS[row]
     dtype = jnp.float32 if order % 2 else jnp.float64
