@@ -251,8 +251,11 @@ class Grid(eqx.Module):
         n = self.axes[last - coefficients.ndim].n
         for k in (0, n // 2) if n % 2 == 0 else (0,):
             plane = jax.lax.slice_in_dim(coefficients, k, k + 1, axis=last)
-            mean = scale(plane + self._mirrored(plane, last), np.array(0.5))
-            coefficients = jax.lax.dynamic_update_slice_in_dim(coefficients, mean, k, axis=last)
+            change = scale(self._mirrored(plane, last) - plane, np.array(0.5))
+            widths = [(0, 0)] * coefficients.ndim
+            widths[last] = (k, coefficients.shape[last] - k - 1)
+            # Added to all, so that it fuses with what follows: an update of the plane in place costs 4 % of a step.
+            coefficients = coefficients + jnp.pad(change, widths)
         return coefficients
 
     def _join_halves(self, upper: Array, opposite: Array, fine: "Grid") -> Array:

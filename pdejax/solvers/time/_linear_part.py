@@ -35,6 +35,11 @@ class AbstractLinearPart(eqx.Module):
     def kind(self) -> str:
         """How it is represented, for `stats`."""
 
+    @property
+    def grows(self) -> bool:
+        """Whether a mode may grow by `L` alone."""
+        return True
+
     @abc.abstractmethod
     def product(self) -> AbstractOperator:
         """`v -> L v`."""
@@ -78,6 +83,11 @@ class Diagonal(AbstractLinearPart):
     @property
     def kind(self) -> str:
         return "matrix symbol over channels" if self.coupled else "diagonal"
+
+    @property
+    def grows(self) -> bool:
+        known = isinstance(self.symbol, np.ndarray) and not self.coupled
+        return not known or bool(np.max(np.real(self._argument())) > 0)
 
     def product(self) -> Multiplier:
         return self._tables({"L": self._argument()})["L"]

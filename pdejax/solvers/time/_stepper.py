@@ -66,12 +66,12 @@ class AbstractModalStepper(AbstractStepper):
                 f"zero; write ETDRK4(dt={self.dt:g})."
             )
         linear = linear_part(blank(problem, grid), steps.dt)
-        return Prepared(steps, self.tables(linear, steps.dt), linear.kind, has_data)
+        return Prepared(steps, self.tables(linear, steps.dt), linear.kind, has_data, linear.grows)
 
     def run(self, problem: EvolutionProblem, prepared: "Prepared", options: Options) -> Solution:
         working = on_grid(problem, working_grid(problem.u0.grid, self.dealias))
         scheme = self.scheme(ModalSystem(working, prepared.has_data), prepared.tables, prepared.steps.dt)
-        if working.u0.is_real:
+        if working.u0.is_real and prepared.grows:
             scheme = _real(scheme, working.u0.grid)
         facts = (*self.facts(), ("linear part", prepared.kind))
         return march(scheme, problem, prepared.steps, options, facts)
@@ -84,6 +84,7 @@ class Prepared(eqx.Module):
     tables: PyTree
     kind: str = eqx.field(static=True)
     has_data: bool = eqx.field(static=True)
+    grows: bool = eqx.field(static=True)
 
 
 class AbstractNodalStepper(AbstractStepper):
