@@ -1,5 +1,3 @@
-import abc
-
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -11,11 +9,6 @@ class AbstractBoundary(eqx.Module):
     Values are leaves: changing them never recompiles.
     """
 
-    @property
-    @abc.abstractmethod
-    def fixes_value(self) -> bool:
-        """Whether the value at the end is known."""
-
 
 class Dirichlet(AbstractBoundary):
     """`u = value` at the end; `value` is a number or an array that broadcasts against the field's boundary slice.
@@ -25,35 +18,19 @@ class Dirichlet(AbstractBoundary):
 
     value: Array = eqx.field(converter=jnp.asarray, default=0.0)
 
-    @property
-    def fixes_value(self) -> bool:
-        return True
-
 
 class Neumann(AbstractBoundary):
     """`du/dx = slope` at the end (derivative along the axis, not outward)."""
 
     slope: Array = eqx.field(converter=jnp.asarray, default=0.0)
 
-    @property
-    def fixes_value(self) -> bool:
-        return False
-
 
 class Periodic(AbstractBoundary):
     """The two ends are the same point; must stand at both ends, and the right end is then no node."""
 
-    @property
-    def fixes_value(self) -> bool:
-        return False
-
 
 class Free(AbstractBoundary):
     """No condition: derivatives are taken one-sided. Results of calculus and arithmetic are free."""
-
-    @property
-    def fixes_value(self) -> bool:
-        return False
 
 
 class Held(AbstractBoundary):
@@ -63,20 +40,12 @@ class Held(AbstractBoundary):
     condition replaces.
     """
 
-    @property
-    def fixes_value(self) -> bool:
-        return True
-
 
 class Outflow(AbstractBoundary):
     """Waves leave and none come in: finite volumes continue the last cell unchanged (LeVeque 2002, section 7.2.1).
 
     The calculus differences one-sided there, as at a `Free` end.
     """
-
-    @property
-    def fixes_value(self) -> bool:
-        return False
 
 
 class Reflecting(AbstractBoundary):
@@ -85,7 +54,3 @@ class Reflecting(AbstractBoundary):
     Which channels turn is asked of the equation (`AbstractConservationLaw.normal`). The calculus differences one-sided
     there, as at a `Free` end.
     """
-
-    @property
-    def fixes_value(self) -> bool:
-        return False
