@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .grids import Outflow as Outflow
     from .grids import Periodic as Periodic
     from .grids import Reflecting as Reflecting
+    from .grids import Robin as Robin
     from .grids import Sine as Sine
     from .grids import Uniform as Uniform
     from .solvers import EvolutionProblem as EvolutionProblem
@@ -57,7 +58,7 @@ _PACKAGES = (
 )
 _HOME = {
     **dict.fromkeys(("Grid", "Fourier", "Sine", "Cosine", "Chebyshev", "Uniform"), "grids"),
-    **dict.fromkeys(("Dirichlet", "Neumann", "Periodic", "Free", "Outflow", "Reflecting"), "grids"),
+    **dict.fromkeys(("Dirichlet", "Neumann", "Periodic", "Robin", "Free", "Outflow", "Reflecting"), "grids"),
     **dict.fromkeys(("GridField", "FunctionField", "stack"), "fields"),
     **dict.fromkeys(("EvolutionProblem", "SteadyProblem", "Solution", "solve"), "solvers"),
 }

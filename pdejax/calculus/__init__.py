@@ -3,12 +3,14 @@
 from ..grids import arithmetic_mean as arithmetic_mean
 from ..grids import harmonic_mean as harmonic_mean
 from ._differential import advect as advect
+from ._differential import cross_derivative as cross_derivative
 from ._differential import curl as curl
 from ._differential import d as d
 from ._differential import diffuse as diffuse
 from ._differential import div as div
 from ._differential import grad as grad
 from ._differential import laplacian as laplacian
+from ._differential import upwind as upwind
 from ._fractional import fractional_laplacian as fractional_laplacian
 from ._hilbert import hilbert as hilbert
 from ._integral import Functional as Functional
@@ -19,3 +21,4 @@ from ._integral import norm as norm
 from ._inverse import inverse_laplacian as inverse_laplacian
 from ._projection import project as project
 from ._shift import shift as shift
+from ._staggered import StaggeredFlow as StaggeredFlow

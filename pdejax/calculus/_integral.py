@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ..fields import AbstractField, GridField, SymbolicField, euler_lagrange
+from ..fields._cell_energy import cell_gradient, has_cells
 from ..grids import Cosine, Fourier, Sine
 
 
@@ -105,14 +106,27 @@ def _spectral_square(u: GridField, s: float) -> Array:
 
 
 def functional_derivative(energy: Callable[[AbstractField], Array], u: AbstractField) -> AbstractField:
-    """First variation `dE/du` of `E(u) = int L(u, grad u, ...) dx` as a field: the Euler-Lagrange expression of `L`.
+    """First variation `dE/du` of `E(u) = int L(u, grad u, ...) dx` as a field.
 
-    `energy` is written with the calculus (`integrate`, `inner`, `grad`, ...). It is run once on a symbolic unknown, and
-    the expression found is evaluated on `u`, whatever kind of field that is.
+    `energy` is written with the calculus (`integrate`, `inner`, `grad`, ...) and run once on a symbolic unknown. On
+    `Uniform` axes of order 2 the result is the gradient of the energy summed over the cells between nodes, divided by
+    the quadrature weights: conservative, with a symmetric derivative. Elsewhere, and for energies with second
+    derivatives, it is the Euler-Lagrange expression of `L`, differentiated in closed form and evaluated on `u`.
+    """
+    integrand = symbolic(energy, u)
+    if isinstance(u, GridField) and has_cells(integrand, u):
+        return cell_gradient(integrand, u)
+    return euler_lagrange(integrand, u)
+
+
+def symbolic(energy: Callable[[AbstractField], Array], u: AbstractField) -> SymbolicField:
+    """The integrand of an energy as an expression in the channels of `u` and their derivatives.
+
+    **Raises** `TypeError` if `energy` does not end in an integral.
     """
     functional = energy(SymbolicField(u.space_names, u.channels))  # type: ignore[arg-type]
     if not isinstance(functional, Functional):
         raise TypeError(
             f"an energy ends in integrate(...) or inner(...), got {type(functional).__name__}; write integrate(L(u))."
         )
-    return euler_lagrange(functional.integrand, u)
+    return functional.integrand

@@ -21,9 +21,11 @@ from ._dispersive import BenjaminOno as BenjaminOno
 from ._dispersive import Kawahara as Kawahara
 from ._dispersive import KortewegDeVries as KortewegDeVries
 from ._dispersive import ModifiedKortewegDeVries as ModifiedKortewegDeVries
+from ._elasticity import LinearElasticity as LinearElasticity
 from ._elliptic import Darcy as Darcy
 from ._elliptic import Helmholtz as Helmholtz
 from ._elliptic import Poisson as Poisson
+from ._elliptic import ScreenedPoisson as ScreenedPoisson
 from ._elliptic import SemilinearPoisson as SemilinearPoisson
 from ._fluid import KolmogorovFlow as KolmogorovFlow
 from ._fluid import NavierStokesVorticity as NavierStokesVorticity
@@ -32,6 +34,7 @@ from ._geophysical import HasegawaMima as HasegawaMima
 from ._geophysical import SurfaceQuasiGeostrophic as SurfaceQuasiGeostrophic
 from ._hyperbolic import AbstractConservationLaw as AbstractConservationLaw
 from ._hyperbolic import AbstractLinearLaw as AbstractLinearLaw
+from ._monge_ampere import MongeAmpere as MongeAmpere
 from ._ode import Lorenz63 as Lorenz63
 from ._ode import Lorenz96 as Lorenz96
 from ._ode import TwoScaleLorenz96 as TwoScaleLorenz96
@@ -43,6 +46,7 @@ from ._phase import AllenCahn as AllenCahn
 from ._phase import CahnHilliard as CahnHilliard
 from ._phase import GinzburgLandau as GinzburgLandau
 from ._phase import SwiftHohenberg as SwiftHohenberg
+from ._plate import Biharmonic as Biharmonic
 from ._quantum import GrossPitaevskii as GrossPitaevskii
 from ._quantum import NonlinearSchroedinger as NonlinearSchroedinger
 from ._quantum import Schroedinger as Schroedinger
@@ -54,6 +58,10 @@ from ._scalar_laws import BuckleyLeverett as BuckleyLeverett
 from ._scalar_laws import InviscidBurgers as InviscidBurgers
 from ._scalar_laws import TrafficFlow as TrafficFlow
 from ._shallow_water import ShallowWater as ShallowWater
+from ._steady_flow import SteadyNavierStokes as SteadyNavierStokes
+from ._steady_flow import Stokes as Stokes
+from ._steady_state import SteadyState as SteadyState
+from ._steady_transport import SteadyAdvectionDiffusion as SteadyAdvectionDiffusion
 from ._transport import Advection as Advection
 from ._transport import AdvectionDiffusion as AdvectionDiffusion
 from ._transport import Burgers as Burgers
@@ -61,6 +69,12 @@ from ._transport import Diffusion as Diffusion
 from ._transport import Dispersion as Dispersion
 from ._transport import HyperDiffusion as HyperDiffusion
 from ._turbulence import LargeEddySimulation as LargeEddySimulation
+from ._variational import Bratu as Bratu
+from ._variational import GinzburgLandauSteady as GinzburgLandauSteady
+from ._variational import MinimalSurface as MinimalSurface
+from ._variational import PLaplace as PLaplace
+from ._variational import PoissonBoltzmann as PoissonBoltzmann
+from ._variational import QuasilinearPoisson as QuasilinearPoisson
 from ._velocity import Boussinesq as Boussinesq
 from ._velocity import NavierStokes as NavierStokes
 from ._waves import DampedWave as DampedWave

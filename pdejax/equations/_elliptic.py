@@ -1,10 +1,13 @@
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from ..calculus import diffuse, grad, inner, integrate, laplacian
-from ..fields import AbstractField, FunctionField
+from ..fields import AbstractField, FunctionField, GridField
 from ._base import AbstractSteady, AbstractVariational, Example, check_positive, data, parameter
+from ._terms import factor
 
 
 class Poisson(AbstractSteady):
@@ -24,17 +27,47 @@ class Poisson(AbstractSteady):
         return Example(cls(source=f), u, {"x": (0.0, 2.0), "y": (0.0, 2.0)})
 
 
+class ScreenedPoisson(AbstractSteady):
+    """Screened Poisson equation `-lap u + kappa^2 u = f`, also of Debye & Hueckel (1923) and Yukawa.
+
+    `screening` kappa (1 / screening length) and `source` f are numbers or fields. With kappa large in part of the
+    domain the solution vanishes there: bodies embedded in a simple grid (volume penalisation, Angot, Bruneau & Fabrie
+    1999); a body held at g wants `kappa^2 g` in the source.
+    """
+
+    screening: Array | AbstractField = eqx.field(converter=data, default=1.0)
+    source: Array | AbstractField = eqx.field(converter=data, default=1.0)
+
+    def residual(self, u: AbstractField) -> AbstractField:
+        return -laplacian(u) + factor(self.screening, u) ** 2 * u - self.source
+
+    @classmethod
+    def example(cls) -> Example:
+        """`u = sin(pi x) sin(2 pi y)` with `kappa = 3`."""
+        pi, kappa = jnp.pi, 3.0
+        u = FunctionField.from_function(lambda x, y: jnp.sin(pi * x) * jnp.sin(2 * pi * y), ("x", "y"))
+        f = FunctionField.from_function(
+            lambda x, y: (5 * pi**2 + kappa**2) * jnp.sin(pi * x) * jnp.sin(2 * pi * y), ("x", "y")
+        )
+        return Example(cls(screening=kappa, source=f), u, {"x": (0.0, 2.0), "y": (0.0, 2.0)})
+
+
 class Darcy(AbstractSteady):
     """Darcy flow `-div(a grad u) = f` for the pressure u; `permeability` a > 0 and `source` f are numbers or fields.
 
-    On `Uniform` axes the operator is the conservative flux form with arithmetic face means.
+    A tensor permeability is an array with one entry per axis or a symmetric positive definite matrix of them, or a
+    field with one channel per axis (a diagonal tensor) or one for each entry of the matrix, row by row. On `Uniform`
+    axes the operator is the conservative flux form with arithmetic face means, of nine points for full tensors (see
+    `calculus.diffuse`); a Neumann slope there gives the normal flux `a_nn slope`.
+
+    **Raises** `ValueError` if a permeability known now is not positive (definite) everywhere.
     """
 
     permeability: Array | AbstractField = eqx.field(converter=data, default=1.0)
     source: Array | AbstractField = eqx.field(converter=data, default=1.0)
 
     def __check_init__(self):
-        check_positive("Darcy", "permeability", self.permeability)
+        check_tensor("Darcy", "permeability", self.permeability)
 
     def residual(self, u: AbstractField) -> AbstractField:
         return -diffuse(self.permeability, u) - self.source
@@ -56,13 +89,22 @@ class Darcy(AbstractSteady):
 
 
 class Helmholtz(AbstractSteady):
-    """Helmholtz equation `-lap u - k^2 u = f`; `wavenumber` k and `source` f are numbers or fields."""
+    """Helmholtz equation `-lap u - (k^2 + i eps) u = f` for time-harmonic waves `Re u exp(-i omega t)`.
+
+    `wavenumber` k, `damping` eps and `source` f are numbers or fields; with damping the solution is complex. Without
+    (`damping=None`) the equation is real, and singular where `k^2` is an eigenvalue of `-lap`. Waves leave through
+    `Robin(-1j * k)` ends of `Uniform` axes, which also need a complex field.
+    """
 
     wavenumber: Array | AbstractField = eqx.field(converter=data, default=1.0)
     source: Array | AbstractField = eqx.field(converter=data, default=1.0)
+    damping: Array | AbstractField | None = eqx.field(converter=data, default=None)
 
     def residual(self, u: AbstractField) -> AbstractField:
-        return -laplacian(u) - self.wavenumber**2 * u - self.source
+        oscillation = -laplacian(u) - factor(self.wavenumber, u) ** 2 * u
+        if self.damping is not None:
+            oscillation = oscillation - 1j * (factor(self.damping, u) * u)
+        return oscillation - self.source
 
     @classmethod
     def example(cls) -> Example:
@@ -99,3 +141,33 @@ class SemilinearPoisson(AbstractVariational):
             ("x", "y"),
         )
         return Example(cls(source=f), u, {"x": (0.0, 2.0), "y": (0.0, 2.0)})
+
+
+def check_tensor(equation: str, name: str, value) -> None:
+    """**Raises** `ValueError` if a coefficient known now (a number, the entries of a diagonal or full tensor, a field
+    of one of these) is not positive, as a full tensor not symmetric and positive definite, everywhere.
+    """
+    tensor = _full_tensor(value)
+    if tensor is None:
+        return check_positive(equation, name, value)
+    symmetric = np.allclose(tensor, np.swapaxes(tensor, -1, -2))
+    lowest = np.linalg.eigvalsh(tensor).min()
+    if not symmetric or not lowest > 0:
+        raise ValueError(
+            f"{equation} needs a symmetric positive definite tensor {name}, got "
+            f"{f'the eigenvalue {lowest:g}' if symmetric else 'one that is not symmetric'}; write {name}=L @ L.T with "
+            "an invertible L at every point."
+        )
+    return None
+
+
+def _full_tensor(value) -> np.ndarray | None:
+    """The matrices `(..., ndim, ndim)` of a full tensor known now, else `None`."""
+    if isinstance(value, GridField):
+        ndim = value.grid.ndim
+        if ndim == 1 or value.channels != ndim**2 or isinstance(value.data, jax.core.Tracer):
+            return None
+        last = np.moveaxis(np.asarray(value.values), 0, -1)
+        return last.reshape(*last.shape[:-1], ndim, ndim)
+    known = not isinstance(value, AbstractField | jax.core.Tracer)
+    return np.asarray(value) if known and jnp.ndim(value) == 2 else None

@@ -8,10 +8,11 @@ from ._grid_field import GridField, make
 
 
 class Eigenbasis(eqx.Module):
-    """The modes in which the Laplacian of a grid is diagonal: Fourier, sines, cosines, or dense modes of nodal axes.
+    """The modes in which the Laplacian of a grid is diagonal: Fourier, sines, cosines, or those of nodal axes.
 
     Fast diagonalisation (Lynch, Rice & Thomas 1964): on `Uniform` and `Chebyshev` axes the one-dimensional second
-    derivative on the unknown nodes is diagonalised once in float64 and applied as a matrix.
+    derivative on the unknown nodes is diagonalised once in float64 and applied as a matrix; on long axes with
+    differences of order 2 its modes are sines and cosines, applied by FFTs.
 
     **Raises** `ValueError` if a nodal axis has a `Free` end.
     """
@@ -56,6 +57,26 @@ class Eigenbasis(eqx.Module):
             out = np.multiply.outer(out, used)
         return out
 
+    def squares(self, real: bool = True) -> np.ndarray | None:
+        """Sums of squares `(*modes)` of the modes over the nodes, closed ends counted half (Parseval: the sum of
+        `|u|^2` over the nodes is that of `squares |c|^2`); `None` if the modes of some axis are not orthogonal.
+        """
+        out, dense = np.ones(()), self._dense()
+        for i, (axis, stored) in enumerate(zip(self.grid.axes, self.grid.coefficient_axes(real), strict=True)):
+            if i in dense:
+                modes = second_derivative_modes(axis)
+                if not modes.orthonormal:
+                    return None
+                values = np.ones(len(modes.eigenvalues))
+            elif isinstance(axis, Fourier):
+                k = stored.modes
+                values = axis.n * np.where((axis is stored) | (k == 0) | (2 * k == axis.n), 1.0, 2.0)
+            else:
+                cells = axis.n if axis.centred else axis.n - 1
+                values = cells * np.where((stored.modes == 0) | (stored.modes == cells), 1.0, 0.5)
+            out = np.multiply.outer(out, values)
+        return out
+
     def dtype(self, real: bool = True):
         """Dtype of the modes for fields of the default precision."""
         return jax.eval_shape(
@@ -70,7 +91,8 @@ class Eigenbasis(eqx.Module):
         """Field to modal coefficients `(channels, *modes)`."""
         c = field.coefficients
         first = c.ndim - len(self.grid.axes)
-        for i in self._dense():
+        # From the last axis to the first here and back again in `backward`: two transpositions of the array less.
+        for i in reversed(self._dense()):
             axis = self.grid.axes[i]
             c = second_derivative_modes(axis).forward(axis.backward(c, first + i), first + i)
         return c

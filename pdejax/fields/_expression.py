@@ -182,17 +182,23 @@ class Slope:
 class Power:
     """`v ** exponent` as a hashable function."""
 
-    def __init__(self, exponent: float):
+    def __init__(self, exponent: float | Array):
         self.exponent = exponent
 
     def __call__(self, value: Array) -> Array:
-        return value**self.exponent
+        known = isinstance(self.exponent, int | float)
+        return value ** (self.exponent if known else jnp.asarray(self.exponent).astype(value.dtype))
 
     def __eq__(self, other):
-        return isinstance(other, Power) and other.exponent == self.exponent
+        return isinstance(other, Power) and self._key == other._key
 
     def __hash__(self):
-        return hash((Power, self.exponent))
+        return hash((Power, self._key))
+
+    @property
+    def _key(self):
+        # Arrays have no hash: an exponent that is one stands for itself.
+        return self.exponent if isinstance(self.exponent, int | float) else id(self.exponent)
 
 
 class Channel(AbstractExpression):
@@ -280,17 +286,26 @@ def variation(node: AbstractExpression, leaf: Leaf) -> AbstractExpression | None
     return node.partial(lambda child: variation(child, leaf))
 
 
+def nodes(node: AbstractExpression) -> list[AbstractExpression]:
+    """The expression and all subexpressions, each object once."""
+    found: dict[int, AbstractExpression] = {}
+
+    def visit(n):
+        if id(n) not in found:
+            found[id(n)] = n
+            for child in n.children():
+                visit(child)
+
+    visit(node)
+    return list(found.values())
+
+
 def leaves(node: AbstractExpression) -> list[Leaf]:
     """All leaves, each once."""
     found: dict[tuple, Leaf] = {}
-
-    def visit(n):
+    for n in nodes(node):
         if isinstance(n, Leaf):
             found.setdefault((id(n.fn), n.orders), n)
-        for child in n.children():
-            visit(child)
-
-    visit(node)
     return list(found.values())
 
 

@@ -13,6 +13,7 @@ from ._expression import (
     differentiate,
     evaluate,
     leaves,
+    nodes,
     variation,
 )
 from ._expression_field import AbstractExpressionField
@@ -49,6 +50,10 @@ class SymbolicField(AbstractExpressionField):
         for name, value in (("expression", expression), ("coordinates", self.coordinates), ("unknowns", self.unknowns)):
             object.__setattr__(field, name, value)
         return field
+
+    def data(self) -> list[AbstractField]:
+        """The given fields in the expression, each once."""
+        return [node.field for node in nodes(self.expression) if isinstance(node, Given)]
 
     def operand(self, other) -> AbstractExpression | None:
         if isinstance(other, SymbolicField):

@@ -12,6 +12,7 @@ from ._boundary import Neumann as Neumann
 from ._boundary import Outflow as Outflow
 from ._boundary import Periodic as Periodic
 from ._boundary import Reflecting as Reflecting
+from ._boundary import Robin as Robin
 from ._chebyshev import Chebyshev as Chebyshev
 from ._fourier import Fourier as Fourier
 from ._grid import Grid as Grid

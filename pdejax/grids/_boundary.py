@@ -25,6 +25,18 @@ class Neumann(AbstractBoundary):
     slope: Array = eqx.field(converter=jnp.asarray, default=0.0)
 
 
+class Robin(AbstractBoundary):
+    """`du/dn + alpha u = value` at the end, with `n` pointing out of the domain.
+
+    `alpha >= 0` loses heat to the surroundings (Newton's law of cooling). A complex `alpha`, for complex fields, makes
+    an impedance: `alpha = -1j * k` lets waves `exp(-i omega t)` of wavenumber k that come at right angles leave (first
+    order absorbing condition, Engquist & Majda 1977, equation 1.27).
+    """
+
+    alpha: Array = eqx.field(converter=jnp.asarray, default=1.0)
+    value: Array = eqx.field(converter=jnp.asarray, default=0.0)
+
+
 class Periodic(AbstractBoundary):
     """The two ends are the same point; must stand at both ends, and the right end is then no node."""
 

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -8,11 +9,34 @@ from jaxtyping import Array
 from ._axis import apply_matrix
 from ._boundary import Dirichlet, Neumann, Periodic
 from ._chebyshev import Chebyshev, derivative_matrix
+from ._real_transforms import (
+    centred_cosine_sums,
+    centred_cosine_waves,
+    centred_sine_sums,
+    centred_sine_waves,
+    cosine_order,
+    cosine_sums,
+    cosine_waves,
+    fourier_order,
+    fourier_sums,
+    fourier_waves,
+    quarter_order,
+    quarter_sums,
+    quarter_waves,
+    scaled,
+    sine_order,
+    sine_sums,
+    sine_waves,
+    transformed,
+)
 from ._stencil import finite_difference_weights, take
 from ._uniform import Uniform, centred_closure_weights, closure_weights
 
 # From this size on, two products of half the size beat one (1.8x at 421, 0.9x at 85 nodes, measured on one CPU core).
 _SPLIT_SIZE = 160
+
+# From this size on, FFTs beat two products of half the size.
+_WAVE_SIZE = 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +45,15 @@ class DenseModes:
 
     `to_modes` `(m, n)` and `from_modes` `(n, m)`, float64, for `m` unknown nodes; known (Dirichlet) nodes get zero.
     Where both ends are alike, the first `even` modes are even about the centre and the others odd, so that both
-    products are done on half the nodes.
+    products are done on half the nodes. Where the second derivative is symmetric (under half weights at closed ends)
+    the modes are `orthonormal`.
     """
 
     to_modes: np.ndarray
     from_modes: np.ndarray
     eigenvalues: np.ndarray
     even: int | None
+    orthonormal: bool
 
     def forward(self, values: Array, axis: int) -> Array:
         """Node values to modes along one array dimension."""
@@ -51,7 +77,30 @@ class DenseModes:
         return jnp.concatenate([even + odd, back], axis=axis)
 
 
-def second_derivative_modes(axis: Uniform | Chebyshev) -> DenseModes:
+@dataclass(frozen=True, eq=False)
+class WaveModes:
+    """Eigenmodes of the second difference of order 2 in closed form: sines and cosines, applied by FFTs.
+
+    `sums` and `waves` are transforms along the last dimension, `factor` makes the modes orthonormal (under half weights
+    at closed ends); the eigenvalues are `-4 sin(angle / 2)^2 / step^2`.
+    """
+
+    sums: Callable[[Array], Array]
+    waves: Callable[[Array], Array]
+    factor: np.ndarray
+    eigenvalues: np.ndarray
+    orthonormal: bool = True
+
+    def forward(self, values: Array, axis: int) -> Array:
+        """Node values to modes along one array dimension."""
+        return transformed(lambda v: scaled(self.sums(v), self.factor), values, axis)
+
+    def backward(self, modes: Array, axis: int) -> Array:
+        """Modes to node values along one array dimension."""
+        return transformed(lambda c: self.waves(scaled(c, self.factor)), modes, axis)
+
+
+def second_derivative_modes(axis: Uniform | Chebyshev) -> DenseModes | WaveModes:
     """The modes in which the second derivative of a nodal axis is diagonal.
 
     **Raises** `ValueError` for ends without a condition on values or slopes, or if the eigenvalues are not real.
@@ -64,7 +113,45 @@ def second_derivative_modes(axis: Uniform | Chebyshev) -> DenseModes:
             )
     if isinstance(axis, Chebyshev):
         return _modes(axis.n, 0, False, type(axis.lower), type(axis.upper), axis.length / 2)
-    return _modes(axis.n, axis.order, axis.centred, type(axis.lower), type(axis.upper), float(axis.spacing))
+    ends, step = (type(axis.lower), type(axis.upper)), float(axis.spacing)
+    found = None
+    if axis.order == 2 and axis.n >= _WAVE_SIZE:
+        found = _wave_modes(axis.n, axis.centred and not axis.is_periodic, *ends, step)
+    return found or _modes(axis.n, axis.order, axis.centred, *ends, step)
+
+
+@lru_cache(maxsize=64)
+def _wave_modes(n: int, centred: bool, lower: type, upper: type, step: float) -> WaveModes | None:
+    """The modes in closed form, `None` where they are of type IV (cells, a value at one end and a slope at the other).
+
+    Table of transforms: Strang 1999, section 2.
+    """
+    cells = n if centred or lower is Periodic else n - 1
+    match centred, lower is Periodic or lower is Neumann, upper is Periodic or upper is Neumann:
+        case _, _, _ if lower is Periodic:
+            sums, waves, angle = fourier_sums, fourier_waves, 2 * fourier_order(n)
+        case False, False, False:
+            sums, waves, angle = sine_sums, sine_waves, sine_order(n)
+        case False, True, True:
+            sums, waves, angle = cosine_sums, cosine_waves, cosine_order(n)
+        case False, True, False:
+            sums, waves, angle = quarter_sums, quarter_waves, quarter_order(n) / 2
+        case False, False, True:
+            sums, waves, angle = _mirrored_quarter_sums, _mirrored_quarter_waves, quarter_order(n) / 2
+        case True, False, False:
+            sums, waves, angle = centred_sine_sums, centred_sine_waves, np.arange(1, n + 1)
+        case True, True, True:
+            sums, waves, angle = centred_cosine_sums, centred_cosine_waves, np.arange(n)
+        case _:
+            return None
+    # A constant and the wave that changes sign from node to node are twice as large in the mean square as the others.
+    whole = (angle == 0) | (angle == cells)
+    return WaveModes(
+        sums,
+        waves,
+        np.sqrt(np.where(whole, 1.0, 2.0) / cells),
+        -((2 / step * np.sin(np.pi * angle / (2 * cells))) ** 2),
+    )
 
 
 @lru_cache(maxsize=64)
@@ -93,7 +180,16 @@ def _modes(n: int, order: int, centred: bool, lower: type, upper: type, step: fl
     )
     to_modes, from_modes = np.zeros((m, n)), np.zeros((n, m))
     to_modes[:, unknown], from_modes[unknown] = left, right
-    return DenseModes(to_modes, from_modes, np.concatenate([values for values, _, _ in found]), even)
+    orthonormal = all(np.array_equal(l, r.T) for _, l, r in found)
+    return DenseModes(to_modes, from_modes, np.concatenate([values for values, _, _ in found]), even, orthonormal)
+
+
+def _mirrored_quarter_sums(values: Array) -> Array:
+    return quarter_sums(jnp.flip(values, -1))
+
+
+def _mirrored_quarter_waves(sums: Array) -> Array:
+    return jnp.flip(quarter_waves(sums), -1)
 
 
 def _diagonalised(matrix: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ._axis import AbstractAxis, along, check_axis, given_ends
-from ._boundary import AbstractBoundary, Dirichlet, Free, Held, Neumann, Periodic
+from ._boundary import AbstractBoundary, Dirichlet, Free, Held, Neumann, Periodic, Robin
 from ._stencil import convolve, finite_difference_weights, near_end, take
 from ._trigonometric import _refined_size
 
@@ -17,10 +17,11 @@ class Uniform(AbstractAxis):
     """Equispaced axis with finite differences of order 2, 4 or 6; closed unless periodic or centred.
 
     `lower` and `upper` are conditions at the two ends: `Dirichlet(value)` sets the end node before differencing,
-    `Neumann(slope)` enters the stencils near the end, `Periodic()` (at both ends) wraps and drops the right end node,
-    `Free()` differences one-sided. At order 2 a Neumann end uses the reflected (symmetric) stencil, whose own
-    truncation error is first order at that node while solutions stay second order; orders 4 and 6 use one-sided
-    stencils that contain the slope. The "coefficients" of this axis are the values themselves.
+    `Neumann(slope)` enters the stencils near the end, as does the slope that `Robin(alpha, value)` makes of the value
+    there, `Periodic()` (at both ends) wraps and drops the right end node, `Free()` differences one-sided. At order 2 a
+    Neumann or Robin end uses the reflected (symmetric) stencil, whose own truncation error is first order at that node
+    while solutions stay second order; orders 4 and 6 use one-sided stencils that contain the slope. The "coefficients"
+    of this axis are the values themselves.
 
     With `centred=True` the nodes are the centres of `n` equal cells and the conditions hold at the outer faces, half a
     spacing beyond the last nodes (as on `Sine` and `Cosine` axes); finite volumes need such an axis unless it is
@@ -129,7 +130,7 @@ class Uniform(AbstractAxis):
         flux = mean(a, lambda v: self._at_faces(v, axis, 0)) * self._at_faces(u, axis, 1) * jnp.asarray(1 / h, u.dtype)
         centre = finite_difference_weights(np.arange(self.order) - half + 0.5, 0.0, 1) / h
         return self._with_ends(
-            convolve(centre, flux, axis), axis, lambda upper: self._divergence_closure(a, flux, axis, upper)
+            convolve(centre, flux, axis), axis, lambda upper: self._divergence_closure(a, u, flux, axis, upper)
         )
 
     def _cell_divergence(self, a: Array, u: Array, axis: int, mean: Callable) -> Array:
@@ -150,9 +151,9 @@ class Uniform(AbstractAxis):
             # The last half cell lies in the medium of its own node: exact where coefficients jump between cells.
             rise = _end(u, axis, upper) - _spread(side.value, u, axis)
             return _end(a, axis, upper) * rise * jnp.asarray((-2.0 if upper else 2.0) / self.spacing, u.dtype)
-        if isinstance(side, Neumann):
+        if isinstance(side, Neumann | Robin):
             outward = np.array([[1.5, -0.5]])
-            return mean(a, lambda v: near_end(outward, v, axis, upper)) * _spread(side.slope, u, axis)
+            return mean(a, lambda v: near_end(outward, v, axis, upper)) * self._slope(u, axis, upper)
         return near_end(np.array([[3.0, -3.0, 1.0]]), flux, axis, upper)
 
     def _at_faces(self, values: Array, axis: int, derivative: int) -> Array:
@@ -170,14 +171,14 @@ class Uniform(AbstractAxis):
         upper = near_end((-1.0) ** derivative * rows, values, axis, True)
         return jnp.concatenate([lower, inner, upper], axis=axis)
 
-    def _divergence_closure(self, a: Array, flux: Array, axis: int, upper: bool) -> Array:
+    def _divergence_closure(self, a: Array, u: Array, flux: Array, axis: int, upper: bool) -> Array:
         side, h = self.upper if upper else self.lower, self.spacing
         mirror = -1.0 if upper else 1.0
         faces = np.arange(self.order + 1) + 0.5
-        if isinstance(side, Neumann):
+        if isinstance(side, Neumann | Robin):
             # Order 2 keeps two data (half a cell), which is symmetric under the trapezoid rule.
             faces = np.concatenate([[0.0], faces[: self.order if self.order > 2 else 1]])
-            given = _end(a, axis, upper) * _spread(side.slope, a, axis)
+            given = _end(a, axis, upper) * self._slope(u, axis, upper)
             flux = jnp.concatenate([flux, given] if upper else [given, flux], axis=axis)
         rows = np.stack([finite_difference_weights(faces, float(i), 1) for i in range(self.order // 2)])
         return near_end(mirror * rows / h, flux, axis, upper)
@@ -215,9 +216,9 @@ class Uniform(AbstractAxis):
 
     def _closure(self, values: Array, axis: int, order: int, reach: int, upper: bool) -> Array:
         side, h = self.upper if upper else self.lower, self.spacing
-        slope, value = isinstance(side, Neumann), self.centred and isinstance(side, Dirichlet)
+        slope, value = isinstance(side, Neumann | Robin), self.centred and isinstance(side, Dirichlet)
         if self.centred:
-            matrix = centred_closure_weights(order, self.order, reach, type(side))
+            matrix = centred_closure_weights(order, self.order, reach, Neumann if slope else type(side))
         else:
             matrix = closure_weights(order, self.order, reach, slope)
         # The upper end is the mirror image: reversed nodes, and a sign for odd derivatives and for slopes.
@@ -226,10 +227,68 @@ class Uniform(AbstractAxis):
         out = near_end(mirror * matrix[:, :width] / h**order, values, axis, upper)
         if slope:
             column = (-mirror if upper else mirror) * matrix[:, -1:] / h ** (order - 1)
-            return out + near_end(column, _spread(side.slope, values, axis), axis, upper)
+            return out + near_end(column, self._slope(values, axis, upper), axis, upper)
         if value:
             return out + near_end(mirror * matrix[:, -1:] / h**order, _spread(side.value, values, axis), axis, upper)
         return out
+
+    def cross_slope(self, values: Array, axis: int) -> Array:
+        """`du/dx` at the nodes for mixed second derivatives `d/dy (a du/dx)`.
+
+        At order 2 the difference of two nodes at ends with a condition on the slope, and the reflected value beyond
+        centred `Dirichlet` ends: with `cross_divergence` along y the operator reaches one node and, added to that with
+        x and y exchanged, is symmetric, first order at the end nodes and second order in solutions.
+
+        **Raises** `ValueError` for conditions on slopes at centred ends or at orders 4 and 6.
+        """
+        return self._crossed(values, axis, [-1.0, 1.0], [0.5, 0.5])
+
+    def cross_divergence(self, flux: Array, axis: int) -> Array:
+        """`d flux / dx` for mixed second derivatives, the adjoint of `cross_slope`: no flux leaves through ends with a
+        condition on the slope.
+
+        **Raises** `ValueError` like `cross_slope`.
+        """
+        return self._crossed(flux, axis, [1.0, 1.0], [-0.5, 0.5])
+
+    def _crossed(self, values: Array, axis: int, sloped: list[float], reflected: list[float]) -> Array:
+        slopes = any(isinstance(side, Neumann | Robin) for side in (self.lower, self.upper))
+        if slopes and (self.centred or self.order != 2):
+            raise ValueError(
+                "mixed derivatives beside a Neumann or Robin end need a closed axis of order 2, this one has "
+                f"centred={self.centred}, order={self.order}; write Uniform({self.n}, ..., order=2)."
+            )
+        if self.is_periodic or self.order != 2:
+            return self.differentiate(values, axis, 1)[0]
+        self._need(3)
+
+        def closure(upper: bool) -> Array:
+            side, mirror = self.upper if upper else self.lower, (-1.0 if upper else 1.0) / self.spacing
+            if isinstance(side, Neumann | Robin):
+                return near_end(mirror * np.array([sloped]), values, axis, upper)
+            if isinstance(side, Dirichlet) and self.centred:
+                beyond = sloped[0] * mirror * _spread(side.value, values, axis) if sloped[0] < 0 else 0.0
+                return near_end(mirror * np.array([reflected]), values, axis, upper) + beyond
+            return self.free._closure(values, axis, 1, 1, upper)
+
+        return self._with_ends(convolve(np.array([-0.5, 0.0, 0.5]) / self.spacing, values, axis), axis, closure)
+
+    def _slope(self, values: Array, axis: int, upper: bool) -> Array:
+        """Slope along the axis at an end: the given one, or what a Robin condition makes of the values."""
+        side = self.upper if upper else self.lower
+        if isinstance(side, Neumann):
+            return _spread(side.slope, values, axis)
+        if jnp.iscomplexobj(side.alpha) and not jnp.iscomplexobj(values):
+            raise ValueError(
+                "a Robin condition with complex alpha needs a complex field, got a real one; write u.as_complex()."
+            )
+        alpha, inward = _spread(side.alpha, values, axis), -1.0 if upper else 1.0
+        end, distance = _end(values, axis, upper), 0.0
+        if self.centred:
+            # The value at the face, from the nodes before it and the slope itself.
+            row = finite_difference_weights(np.arange(self.order - 1) + 0.5, 0.0, 0, (0.0,))
+            end, distance = near_end(row[None, :-1], values, axis, upper), float(-row[-1] * self.spacing)
+        return -inward * (_spread(side.value, values, axis) - alpha * end) / (1 + distance * alpha)
 
     def resize(self, coefficients: Array, axis: int, n: int) -> Array:
         matrix = self.basis(self.with_size(n).points)

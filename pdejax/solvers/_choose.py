@@ -5,14 +5,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..equations import AbstractVariational
 from ..fields import Eigenbasis
 from ._fast_transform import FastTransform, linearised
-from ._krylov import GMRES, ConjugateGradient
+from ._krylov import GMRES, ConjugateGradient, MinimalResidual, MultigridCG
 from ._method import AbstractMethod
-from ._newton import Newton
+from ._multigrid import Multigrid
 from ._problem import EvolutionProblem, SteadyProblem
 from ._steady import Unknowns, unknowns
 from ._symbol import NotDiagonal, in_float64, is_traced, read_symbol
+from .nonlinear import Newton, NewtonKrylov
+
+# Up to this many nodes a multigrid cycle takes longer to compile than it ever saves.
+_SMALL = 4096
 
 _KNOWN: dict = {}  # What was found for each structure of problem: the look costs a second, the answer stays the same.
 
@@ -21,7 +26,14 @@ def choose(problem: EvolutionProblem | SteadyProblem) -> tuple[AbstractMethod, s
     """A method for a steady problem and the reason for it.
 
     The equation is applied to random fields once per structure (kinds and shapes; traced coefficients are replaced by
-    random positive ones) to see whether it is linear, diagonal in the grid's modes and self-adjoint.
+    random positive ones) to see whether it is linear, diagonal in the grid's modes, self-adjoint and compact:
+
+    - linear with constant coefficients, diagonal in the modes: `FastTransform`;
+    - self-adjoint and positive: `MultigridCG` where the operator couples next neighbours of a grid that is not small,
+      otherwise `ConjugateGradient` with the inverse Laplacian;
+    - self-adjoint and indefinite: `MinimalResidual`; neither, or complex: `GMRES`;
+    - nonlinear: `Newton` (conjugate gradients inside, a search on the energy) for variational equations, otherwise
+      `NewtonKrylov` (GMRES inside).
 
     **Raises** `ValueError` for an evolution problem, which needs a time step.
     """
@@ -34,8 +46,8 @@ def choose(problem: EvolutionProblem | SteadyProblem) -> tuple[AbstractMethod, s
             _KNOWN.clear()
         _KNOWN[key] = _inspect(problem)
     method, reason = _KNOWN[key]
-    if isinstance(method, ConjugateGradient) and not is_traced(problem) and _smoothest_curvature(problem) <= 0:
-        return GMRES(), "the operator is not positive definite"
+    if isinstance(method, ConjugateGradient) and not is_traced(problem) and _smoothest_curvature(problem) < 0:
+        return MinimalResidual(), "the operator is self-adjoint and not positive definite"
     return method, reason
 
 
@@ -63,16 +75,36 @@ def _inspect(problem: SteadyProblem) -> tuple[AbstractMethod, str]:
         zero, fa, fb, fab = (np.asarray(_residual(system, w)) for w in (system.guess(), a, b, a + b))
         size = max(np.abs(fa - zero).max(), np.abs(fb - zero).max(), 1e-300)
         if np.abs(fa + fb - fab - zero).max() > 1e-8 * size:
-            return Newton(), "the equation is nonlinear"
+            if isinstance(problem.equation, AbstractVariational):
+                return Newton(), "the equation is nonlinear and has an energy"
+            return NewtonKrylov(), "the equation is nonlinear"
         try:
-            read_symbol(stand_in, linearised, Eigenbasis(stand_in.grid), stand_in.channels, True)
+            read_symbol(stand_in, linearised, Eigenbasis(stand_in.grid), stand_in.channels, _is_real(system))
             return FastTransform(), "the operator is diagonal in the grid's modes"
         except NotDiagonal:
             pass
+        if not _is_real(system):
+            return _large(problem, GMRES(), GMRES(preconditioner=Multigrid())), "the operator is complex"
         a, b, image_a, image_b = np.asarray(a), np.asarray(b), fa - zero, fb - zero
         if abs(np.sum(image_a * b) - np.sum(image_b * a)) > 1e-8 * np.linalg.norm(image_a) * np.linalg.norm(b):
-            return GMRES(), "the operator is not self-adjoint"
-        return ConjugateGradient(), "the operator is self-adjoint with variable coefficients"
+            return _large(problem, GMRES(), GMRES(preconditioner=Multigrid())), "the operator is not self-adjoint"
+        method = _large(problem, ConjugateGradient(), MultigridCG())
+        return method, "the operator is self-adjoint with variable coefficients"
+
+
+def _is_real(system: Unknowns) -> bool:
+    return not np.issubdtype(system.dtype, np.complexfloating)
+
+
+def _large(problem: SteadyProblem, small: AbstractMethod, large: AbstractMethod) -> AbstractMethod:
+    """The second method on grids that are large, if multigrid can read the operator."""
+    if np.prod(problem.grid.shape) <= _SMALL:
+        return small
+    try:
+        Multigrid().prepare(problem)
+    except ValueError:
+        return small
+    return large
 
 
 @eqx.filter_jit

@@ -5,7 +5,7 @@ import numpy as np
 
 from ..equations import AbstractEvolution, AbstractSteady, AbstractVariational
 from ..fields import GridField
-from ..grids import Grid
+from ..grids import Grid, Robin
 
 
 class EvolutionProblem(eqx.Module):
@@ -42,12 +42,17 @@ class EvolutionProblem(eqx.Module):
 class SteadyProblem(eqx.Module):
     """A steady equation on a grid, whose axes carry the boundary conditions; the unknown has `channels` channels.
 
-    **Raises** `TypeError` for an evolution equation, `ValueError` if the grid has an axis `"t"`.
+    `guess` is where methods for nonlinear equations start (zero without one): it decides which of several solutions is
+    found, and is what a warm start hands over. Its values at Dirichlet nodes do not matter.
+
+    **Raises** `TypeError` for an evolution equation or a guess that is no field, `ValueError` if the grid has an axis
+    `"t"` or the guess does not fit.
     """
 
     equation: AbstractSteady | AbstractVariational
     grid: Grid
     channels: int = eqx.field(static=True, default=1)
+    guess: GridField | None = None
 
     def __check_init__(self):
         if not isinstance(self.equation, AbstractSteady | AbstractVariational):
@@ -57,6 +62,18 @@ class SteadyProblem(eqx.Module):
             )
         if "t" in self.grid.names:
             raise ValueError("a steady problem has no time; drop the axis 't' from the grid.")
+        if self.guess is None:
+            return
+        if not isinstance(self.guess, GridField):
+            raise TypeError(
+                f"guess must be a GridField, got {type(self.guess).__name__}; write GridField.from_function(fn, grid)."
+            )
+        if (self.guess.channels, *self.guess.grid.shape) != (self.channels, *self.grid.shape):
+            raise ValueError(
+                f"the guess has {self.guess.channels} channels on {self.guess.grid}, the problem {self.channels} on "
+                f"{self.grid}; write guess.resample(grid), or channels={self.guess.channels}."
+            )
+        check_finite("guess", self.guess.data)
 
     def boundary(self, dtype) -> GridField:
         """Zero inside, the Dirichlet values at the ends of nodal axes."""
@@ -79,12 +96,18 @@ def unknown_nodes(grid: Grid) -> np.ndarray | None:
 def homogeneous(grid: Grid) -> Grid:
     """The grid with zero in place of the values and slopes of its boundary conditions."""
     # Known zeros, also for values that a transformation varies: the modes do not depend on them.
-    return jax.tree.map(lambda leaf: np.zeros(jnp.shape(leaf), jnp.result_type(leaf)), grid)
+    zero = lambda leaf: np.zeros(jnp.shape(leaf), jnp.result_type(leaf))
+    return jax.tree.map(lambda x: Robin(x.alpha, zero(x.value)) if _is_robin(x) else zero(x), grid, is_leaf=_is_robin)
 
 
 def has_boundary_data(grid: Grid) -> bool:
     """Whether a boundary condition of the grid may be other than zero."""
-    return any(isinstance(leaf, jax.core.Tracer) or np.any(np.asarray(leaf)) for leaf in jax.tree.leaves(grid))
+    data = [x.value if _is_robin(x) else x for x in jax.tree.leaves(grid, is_leaf=_is_robin)]
+    return any(isinstance(leaf, jax.core.Tracer) or np.any(np.asarray(leaf)) for leaf in data)
+
+
+def _is_robin(x) -> bool:
+    return isinstance(x, Robin)
 
 
 def check_finite(name: str, values) -> None:

@@ -35,9 +35,13 @@ class RESULTS(optx.RESULTS):  # pyright: ignore
         "The residual measured after the solve is above the tolerance (see solution.error): rounding limits this "
         "dtype; use a larger rtol, or float64."
     )
+    no_descent = (
+        "No step along the Newton direction reduced the residual: give SteadyProblem a guess, follow the solution from "
+        "an easier parameter (solvers.continuation), or use another globalisation."
+    )
     indefinite = (
         "Conjugate gradients met a direction of negative curvature: the operator is not positive definite. "
-        "Use solvers.GMRES() for indefinite problems."
+        "Use solvers.MinimalResidual() (self-adjoint) or solvers.GMRES() (any) for indefinite problems."
     )
 
 
@@ -68,10 +72,11 @@ class Solution(eqx.Module):
     """What `solve` returns.
 
     `value`: the field, with a leading time axis if times were asked for; `ts`: those times; `result`: how it ended;
-    `stats`: method, reason for the choice, counts; `error`: measured error of a steady solution, the residual in the
-    dual (H^-1) norm relative to that of the zero guess, which bounds the relative energy error up to the contrast of
-    the coefficients; `None` for evolution, whose error `verify.observed_order` measures; `state`: what a warm start
-    needs.
+    `stats`: method, reason for the choice, counts; `error`: measured error of a steady solution, the residual relative
+    to that of the zero guess in a dual norm: that of the preconditioner where it is definite (with multigrid nearly the
+    relative error in the energy norm), otherwise H^-1 (which bounds it up to the contrast of the coefficients); of the
+    discrete equations, see `verify.error_estimate` for the discretisation; `None` for evolution, whose error
+    `verify.observed_order` measures; `state`: what a warm start needs.
     """
 
     value: GridField

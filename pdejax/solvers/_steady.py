@@ -58,29 +58,41 @@ class Unknowns(eqx.Module):
         """Shape and dtype of `w`."""
         return jax.ShapeDtypeStruct(self.shape, self.dtype)
 
+    def start(self) -> Array:
+        """The problem's guess, zero without one."""
+        if self.problem.guess is None:
+            return self.guess()
+        values, free = self.problem.guess.values.astype(self.dtype), unknown_nodes(self.problem.grid)
+        return values if free is None else jnp.where(free, values, jnp.zeros((), self.dtype))
+
     def preconditioner(self) -> lx.AbstractLinearOperator:
         """`(-lap)^-1` with the grid's homogeneous conditions by fast transform, in single precision at most.
 
         A preconditioner steers, the residual decides: lower precision costs no accuracy and is about twice as fast.
         """
         basis, free = Eigenbasis(self.problem.grid), unknown_nodes(self.problem.grid)
-        eigenvalues = -basis.laplacian()
+        real = not np.issubdtype(self.dtype, np.complexfloating)
+        single = jnp.float32 if real else jnp.complex64
+        eigenvalues = -basis.laplacian(real)
         smallest = np.min(eigenvalues[eigenvalues > 1e-12 * eigenvalues.max()])
         inverse = 1 / np.maximum(eigenvalues, smallest)
         weights = symmetrising_weights(self.problem.grid)[None]
 
         def apply(r: Array) -> Array:
-            single = (r / jnp.asarray(weights, r.dtype)).astype(jnp.float32)
-            modal = basis.forward(GridField(single, self.problem.grid))
-            out = basis.backward(scale(modal, inverse[None])).values.astype(r.dtype)
+            modal = basis.forward(GridField((r / jnp.asarray(weights, r.dtype)).astype(single), self.problem.grid))
+            out = basis.backward(scale(modal, inverse[None]), real).values.astype(r.dtype)
             return out if free is None else jnp.where(free, out, r)
 
         return lx.FunctionLinearOperator(apply, self.structure(), lx.positive_semidefinite_tag)
 
-    def relative_error(self, w: Array, right: Array) -> Array:
-        """Residual of `w` in the dual norm of the Laplacian, relative to `right = -F(0)`."""
-        dual = self.preconditioner().mv
-        square = lambda r: jnp.sum(r * dual(r))
+    def relative_error(self, w: Array, right: Array, dual: lx.AbstractLinearOperator | None = None) -> Array:
+        """Residual of `w` relative to `right = -F(0)` in the norm of an approximate inverse `dual` of the operator.
+
+        If that is not definite (or missing), in the norm of the inverse Laplacian.
+        """
+        if dual is None or not lx.is_positive_semidefinite(dual):
+            dual = self.preconditioner()
+        square = lambda r: jnp.sum(jnp.conj(r) * dual.mv(r)).real
         size = square(right)
         return jnp.sqrt(jnp.maximum(square(self.residual(w)), 0) / jnp.where(size > 0, size, jnp.ones((), size.dtype)))
 
@@ -117,7 +129,10 @@ def symmetrising_weights(grid: Grid) -> np.ndarray:
 
 
 def unknowns(problem: SteadyProblem) -> Unknowns:
-    """The problem in the precision of its field data (the default precision if it has none)."""
-    arrays = [x for x in jax.tree.leaves(problem.equation) if eqx.is_inexact_array(x) and x.ndim > 1]
+    """The problem in the precision of its field data (the default one if it has none), complex if any datum is."""
+    leaves = [x for x in jax.tree.leaves((problem.equation, problem.grid, problem.guess)) if eqx.is_inexact_array(x)]
+    arrays = [x for x in jax.tree.leaves((problem.equation, problem.guess)) if eqx.is_inexact_array(x) and x.ndim > 1]
     dtype = jnp.result_type(*(x.real.dtype for x in arrays)) if arrays else jnp.result_type(float)
+    if any(jnp.iscomplexobj(x) for x in leaves):
+        dtype = np.result_type(np.dtype(dtype), np.complex64)
     return Unknowns(problem, np.dtype(dtype))

@@ -1,5 +1,7 @@
 """Floor 3: checks that a result deserves trust."""
 
+from ._error_estimate import ErrorEstimate as ErrorEstimate
+from ._error_estimate import error_estimate as error_estimate
 from ._order import observed_order as observed_order
 from ._report import Column as Column
 from ._report import Report as Report

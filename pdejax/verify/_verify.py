@@ -297,7 +297,7 @@ def _steady(name: str, example: Example, method: Callable[[], AbstractMethod] | 
         ends = {"lower": Dirichlet(0.0), "upper": Dirichlet(0.0), "order": order}
         grid = _grid(example, lambda **place: Uniform(n + 1, **ends, **place))
         exact = sample(example.solution, grid)
-        problem = SteadyProblem(example.equation, grid)
+        problem = SteadyProblem(example.equation, _held_at(grid, exact), exact.channels)
         solver = choose(problem)[0] if method is None else method()
         if getattr(solver, "rtol", 0) is None:
             solver = dataclasses.replace(solver, rtol=0.1 * STEADY)
@@ -315,6 +315,15 @@ def _steady(name: str, example: Example, method: Callable[[], AbstractMethod] | 
         lambda n: tuple(error(n, p) for p in (2, 4)),
     )
     return _joined(f"{name} with {found[0]}", [table, in_space(example)])
+
+
+def _held_at(grid: Grid, exact: GridField) -> Grid:
+    """The grid whose Dirichlet conditions are the values of a field at its ends."""
+    axes = {}
+    for i, (name, axis) in enumerate(zip(grid.names, grid.axes, strict=True)):
+        lower, upper = (Dirichlet(jnp.take(exact.values, at, axis=i + 1)) for at in (0, -1))
+        axes[name] = dataclasses.replace(axis, lower=lower, upper=upper)
+    return Grid(**axes)
 
 
 def _grid(example: Example, axis: Callable[..., Fourier | Uniform]) -> Grid:

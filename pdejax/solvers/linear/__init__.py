@@ -1,3 +1,32 @@
 """Linear solvers as lineax citizens."""
 
+from ._bandit import AbstractBandit as AbstractBandit
+from ._bandit import Binned as Binned
+from ._bandit import ChebCB as ChebCB
+from ._bandit import TsallisINF as TsallisINF
+from ._block_cg import BlockCG as BlockCG
+from ._block_cg import repeat_operator as repeat_operator
 from ._cg import PCG as PCG
+from ._check import check_linear as check_linear
+from ._check import hermitian_tag as hermitian_tag
+from ._deflated_cg import DeflatedCG as DeflatedCG
+from ._fgmres import FGMRES as FGMRES
+from ._flexible_cg import FlexibleCG as FlexibleCG
+from ._gcrodr import GCRODR as GCRODR
+from ._gcrodr import Recycle as Recycle
+from ._incomplete_cholesky import FactorisedInverse as FactorisedInverse
+from ._incomplete_cholesky import IncompleteCholesky as IncompleteCholesky
+from ._kernel import Projection as Projection
+from ._kernel import kernel_projection as kernel_projection
+from ._minres import MINRES as MINRES
+from ._preconditioned import Preconditioned as Preconditioned
+from ._relaxation import SOR as SOR
+from ._relaxation import SSOR as SSOR
+from ._relaxation import jacobi as jacobi
+from ._sparse import Pattern as Pattern
+from ._sparse import SparseMatrix as SparseMatrix
+from ._square_root import eigen_root as eigen_root
+from ._square_root import lyapunov as lyapunov
+from ._square_root import pade_root as pade_root
+from ._square_root import sqrtm_psd as sqrtm_psd
+from ._triangular import TriangularInverse as TriangularInverse

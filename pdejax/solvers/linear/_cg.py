@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -8,92 +8,150 @@ import lineax as lx
 from equinox.internal import unvmap_any
 from jaxtyping import Array, PyTree
 
+from . import _vectors as v
+from ._check import check_linear, check_preconditioner, preconditioner
+from ._history import History
+from ._krylov import AbstractKrylov, start, verdict
 
-class PCG(lx.AbstractLinearSolver):
+
+class PCG(AbstractKrylov):
     """Preconditioned conjugate gradients that stop on the residual they are asked for.
 
     Hestenes & Stiefel 1952. Differs from `lineax.CG`: it stops when `||r||_M <= rtol ||b||_M + atol` in the norm
-    `||r||_M^2 = r . M r` of the preconditioner `M` (the 2-norm without one), which comes with the iteration, estimates
+    `||r||_M^2 = r^H M r` of the preconditioner `M` (the 2-norm without one), which comes with the iteration, estimates
     the energy norm of the error and is within reach of float32 on fine grids; it does not ask for a small step as well
     (which doubles the iterations at tight tolerances); it reports a direction of negative curvature instead of carrying
-    on.
+    on; complex Hermitian systems are welcome.
 
-    The operator must be tagged positive semidefinite; so must the `preconditioner`. `options["y0"]` is a first guess.
-    A direction of negative curvature ends the solve with `lineax.RESULTS.breakdown` and `stats["indefinite"]`.
+    The operator must be tagged positive semidefinite; so must `options["preconditioner"]`, an approximate inverse.
+    `options["y0"]` is a first guess. A direction of negative curvature ends the solve with `lineax.RESULTS.breakdown`
+    and `stats["indefinite"]`. Success is decided by a residual computed anew, within a factor two.
+
+    **Raises** `ValueError` for missing tags, `TypeError` for a nonlinear operator or preconditioner.
     """
 
     rtol: Any
     atol: Any = 0.0
     max_steps: int | None = eqx.field(static=True, default=None)
-    preconditioner: lx.AbstractLinearOperator | None = None
-
-    def __check_init__(self):
-        if self.preconditioner is not None and not lx.is_positive_semidefinite(self.preconditioner):
-            raise ValueError(
-                "the preconditioner of PCG must be a linear operator tagged lineax.positive_semidefinite_tag."
-            )
+    history: int = eqx.field(static=True, default=0)
 
     def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]):
-        if not lx.is_positive_semidefinite(operator):
-            raise ValueError(
-                "PCG takes an operator tagged lineax.positive_semidefinite_tag; tag it, or use lineax.GMRES."
-            )
+        check_definite(operator, "PCG")
+        check_preconditioner(options, "PCG")
         return lx.linearise(operator)
 
     def compute(self, state, vector: PyTree[Array], options: dict[str, Any]):
-        operator = state
-        precondition: Callable = (lambda r: r) if self.preconditioner is None else self.preconditioner.mv
-        x = options.get("y0")
-        r = vector if x is None else jax.tree.map(jnp.subtract, vector, operator.mv(x))
-        x = jax.tree.map(jnp.zeros_like, vector) if x is None else x
-        size = sum(leaf.size for leaf in jax.tree.leaves(vector))
-        limit = 10 * size if self.max_steps is None else self.max_steps
-        dtype = jnp.result_type(*jax.tree.leaves(vector))
-        size = jnp.sqrt(_dot(vector, precondition(vector)))
-        goal = (jnp.asarray(self.rtol, dtype) * size + jnp.asarray(self.atol, dtype)) ** 2
-        z = precondition(r)
-
-        def going(rz, step, curved):
-            return (rz > goal) & (step < limit) & ~curved
-
-        def unfinished(carry):
-            # One answer for a whole batch, so that `vmap` copies no state: finished lanes take steps of length zero.
-            return unvmap_any(going(*carry[3:]))
-
-        def body(carry):
-            x, r, p, rz, step, curved = carry
-            live = going(rz, step, curved)
-            q = operator.mv(p)
-            curvature = _dot(p, q)
-            curved = curved | (live & ~(curvature > 0))
-            live = live & ~curved
-            alpha = jnp.where(live, rz / jnp.where(live, curvature, 1), 0)
-            x, r = _axpy(alpha, p, x), _axpy(-alpha, q, r)
-            z = precondition(r)
-            rz_next = jnp.where(live, _dot(r, z), rz)
-            beta = jnp.where(live, rz_next / jnp.where(live, rz, 1), 0)
-            return x, r, _axpy(beta, p, z), rz_next, step + live.astype(step.dtype), curved
-
-        start = (x, r, z, _dot(r, z), jnp.zeros((), int), jnp.zeros((), bool))
-        x, _, _, rz, steps, curved = jax.lax.while_loop(unfinished, body, start)
-        failed = lx.RESULTS.where(curved, lx.RESULTS.breakdown, lx.RESULTS.max_steps_reached)
-        result = lx.RESULTS.where(rz <= goal, lx.RESULTS.successful, failed)
-        stats = {"num_steps": steps, "indefinite": curved & ~(rz <= goal)}
-        return x, result, stats
-
-    def transpose(self, state, options: dict[str, Any]):
-        return state.transpose(), options
-
-    def conj(self, state, options: dict[str, Any]):
-        return state, options
-
-    def assume_full_rank(self):
-        return True
+        return conjugate_gradients(self, state, vector, start(state, vector, options), options, lambda z: z)
 
 
-def _dot(a: PyTree[Array], b: PyTree[Array]) -> Array:
-    return sum(jnp.sum(x * y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+def check_definite(operator: lx.AbstractLinearOperator, name: str) -> None:
+    """Refuse what conjugate gradients cannot solve.
+
+    **Raises** `ValueError` for an operator that is not tagged positive semidefinite, `TypeError` for a nonlinear one.
+    """
+    if not lx.is_positive_semidefinite(operator):
+        raise ValueError(
+            f"{name} takes an operator tagged lineax.positive_semidefinite_tag; tag it, or use MINRES (symmetric) or "
+            "FGMRES (any)."
+        )
+    check_linear(operator)
 
 
-def _axpy(alpha: Array, x: PyTree[Array], y: PyTree[Array]) -> PyTree[Array]:
-    return jax.tree.map(lambda a, b: b + alpha * a, x, y)
+class _State(NamedTuple):
+    x: PyTree[Array]
+    r: PyTree[Array]
+    p: PyTree[Array]
+    rz: Array  # r . M r at the last evaluation
+    size: Array  # norm of the right-hand side
+    step: Array
+    applied: Array
+    claimed: Array  # the recursive residual has met the goal
+    curved: Array
+    checking: Array  # r has been computed anew, to be judged
+    error: Array  # its norm, relative to the right-hand side
+    done: Array
+    norms: Array
+
+
+def conjugate_gradients(
+    solver: AbstractKrylov,
+    operator: lx.AbstractLinearOperator,
+    vector: PyTree[Array],
+    first: tuple[PyTree[Array], PyTree[Array], int],
+    options: dict[str, Any],
+    direct: Callable[[PyTree[Array]], PyTree[Array]],
+):
+    """The iteration from the guess, residual and count `first`; `direct` projects what becomes a direction.
+
+    Operator and preconditioner stand in the loop once and nowhere else, the check of the residual at the end included:
+    each copy of a multigrid cycle takes seconds to compile.
+    """
+    precondition = preconditioner(options)
+    (x, r, applied), limit = first, solver.limit(vector)
+    fresh = r is vector
+    real = jnp.zeros((), v.dtype(vector))
+    size = real if fresh else jnp.sqrt(v.energy(vector, precondition(vector)))
+    history = History(solver.history, jnp.ones_like(real))
+
+    def body(s: _State) -> _State:
+        z = precondition(s.r)
+        rz = v.energy(s.r, z)
+        norm, live = jnp.sqrt(rz), ~s.done
+        size = jnp.where((s.step == 0) & ~s.checking, norm, s.size) if fresh else s.size
+        goal, judging = solver.goal(size), live & s.checking
+        small = live & ~judging & (norm <= goal)
+        # A square that is negative or NaN ends the iteration too.
+        ending = live & ~judging & ((norm <= goal) | (s.step >= limit) | s.curved | ~(rz >= 0))
+        moving = live & ~judging & ~ending
+        p = v.axpy(v.ratio(rz, s.rz, moving & (s.step > 0)), s.p, direct(z))
+        image = operator.mv(v.choose(moving, p, s.x))
+        curvature = v.energy(p, image)
+        curved = s.curved | (moving & ~(curvature > 0))
+        stepping = moving & ~curved
+        alpha = v.ratio(rz, curvature, stepping)
+        r = v.choose(ending, v.subtract(vector, image), v.axpy(-alpha, image, s.r))
+        return _State(
+            v.axpy(alpha, p, s.x),
+            r,
+            v.choose(moving, p, s.p),
+            jnp.where(live & ~judging, rz, s.rz),
+            size,
+            s.step + stepping.astype(s.step.dtype),
+            s.applied + live.astype(s.step.dtype),
+            s.claimed | small,
+            curved,
+            s.checking | ending,
+            jnp.where(judging, norm, s.error),
+            s.done | judging,
+            jnp.where(live & ~judging, history.record(s.norms, s.step, norm), s.norms),
+        )
+
+    none, false = jnp.zeros((), int), jnp.zeros((), bool)
+    norms = history.start(jnp.full_like(real, jnp.nan))
+    begin = _State(
+        x,
+        r,
+        v.zeros(r),
+        jnp.ones_like(real),
+        size,
+        none,
+        none + applied,
+        false,
+        false,
+        false,
+        jnp.inf * jnp.ones_like(real),
+        false,
+        norms,
+    )
+    # One answer for a whole batch, so that `vmap` copies no state: finished lanes take steps of length zero.
+    end = jax.lax.while_loop(lambda s: unvmap_any(~s.done), body, begin)
+    met, scale = end.error <= 2 * solver.goal(end.size), jnp.where(end.size > 0, end.size, jnp.ones_like(end.size))
+    stats = {
+        "num_steps": end.step,
+        "num_matvecs": end.applied,
+        "indefinite": end.curved & ~met,
+        "relative_residual": end.error / scale,
+    }
+    # A preconditioner that is not definite shows in a negative square.
+    broken = end.curved | ~(end.rz >= 0)
+    return end.x, verdict(met, end.claimed, broken), stats | history.stats(end.norms / scale)

@@ -1,0 +1,154 @@
+"""GCRO-DR and sequences of problems: SciPy's direct solutions, fewer products than fresh solves, transformations."""
+
+import jax
+import jax.numpy as jnp
+import lineax as lx
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import scipy.sparse.linalg as spla
+
+from pdejax.solvers.linear._gcrodr import GCRODR
+
+N = 24
+H = 1 / (N + 1)
+
+
+def convection(c, u):
+    """Five-point `-lap u + c u_x + c / 2 u_y` with upwind differences, zero outside."""
+    u = jnp.pad(u, 1)
+    x = u[1:-1, 1:-1]
+    west, east, south, north = u[:-2, 1:-1], u[2:, 1:-1], u[1:-1, :-2], u[1:-1, 2:]
+    return (4 * x - west - east - south - north) / H**2 + c * ((x - west) + (x - south) / 2) / H
+
+
+def convection_matrix(c):
+    line = sp.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(N, N)) / H**2
+    upwind = sp.diags_array([-1.0, 1.0], offsets=[-1, 0], shape=(N, N)) / H
+    eye = sp.eye_array(N)
+    return sp.csc_array(sp.kron(line + c * upwind, eye) + sp.kron(eye, line + c / 2 * upwind))
+
+
+def operator(c, dtype=jnp.float64):
+    return lx.FunctionLinearOperator(lambda u: convection(c, u), jax.ShapeDtypeStruct((N, N), dtype))
+
+
+def sources(count, dtype=np.float64):
+    return np.random.default_rng(0).standard_normal((count, N, N)).astype(dtype)
+
+
+def test_sequence_in_one_scan_against_scipy():
+    solver, speeds, right = GCRODR(1e-10, restart=16, recycled=8), jnp.linspace(10.0, 12.0, 6), sources(6)
+
+    def run(solver, carried, speeds, right):
+        def step(recycle, system):
+            out, kept = solver.solve(operator(system[0]), system[1], recycle)
+            done = out.result == lx.RESULTS.successful
+            return (kept if carried else recycle), (out.value, out.stats["num_matvecs"], done)
+
+        return jax.lax.scan(step, solver.empty(right[0]), (speeds, right))[1]
+
+    run = jax.jit(run, static_argnums=(1,))
+    values, counts, done = run(solver, True, speeds, jnp.asarray(right))
+    for c, b, x in zip(speeds, right, values, strict=True):
+        exact = spla.spsolve(convection_matrix(float(c)), b.ravel())
+        np.testing.assert_allclose(np.ravel(x), exact, atol=1e-8 * np.abs(exact).max())
+    fresh = run(solver, False, speeds, jnp.asarray(right))[1]
+    plain = [gmres_products(float(c), b, 16) for c, b in zip(speeds, right, strict=True)]
+    assert bool(jnp.all(done))
+    # After the first system, recycling saves what deflation over restarts alone does not; both beat GMRES(16).
+    assert np.mean(counts[1:]) < 0.85 * np.mean(fresh[1:]) and np.mean(fresh) < 0.85 * np.mean(plain)
+
+
+def gmres_products(c, b, restart):
+    count = []
+    spla.gmres(
+        convection_matrix(c),
+        b.ravel(),
+        rtol=1e-10,
+        restart=restart,
+        maxiter=1000,
+        callback=count.append,
+        callback_type="pr_norm",
+    )
+    return len(count)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.complex128])
+def test_dtypes_preconditioner_guess_and_history(dtype):
+    rtol = 1e-5 if dtype == jnp.float32 else 1e-10
+    matrix = np.asarray(convection_matrix(30.0).todense())
+    right = sources(2)[0]
+    if dtype == jnp.complex128:
+        matrix, right = matrix + 200j * np.eye(N * N), right + 1j * sources(2)[1]
+    inverse = np.diag(1 / np.diag(matrix)).astype(dtype)
+    system, steer = (lx.MatrixLinearOperator(jnp.asarray(a, dtype)) for a in (matrix, inverse))
+    exact = np.linalg.solve(matrix, right.ravel())
+    options = {"preconditioner": steer, "y0": jnp.asarray(0.5 * exact, dtype)}
+    solver = GCRODR(rtol, restart=20, recycled=8, history=60)
+    out, _ = solver.solve(system, jnp.asarray(right.ravel(), dtype), None, options)
+    assert out.result == lx.RESULTS.successful and out.value.dtype == dtype
+    np.testing.assert_allclose(np.asarray(out.value), exact, atol=30 * rtol * np.abs(exact).max())
+    norms = np.asarray(out.stats["residual_history"])
+    steps = int(out.stats["num_steps"])
+    assert norms.shape == (61,) and norms[0] == pytest.approx(0.5, rel=1e-4)
+    assert np.all(np.diff(norms[: min(steps, 60) + 1]) <= 1e-6) and np.all(np.isnan(norms[steps + 1 :]))
+
+
+def test_lanes_stop_on_their_own_and_agree_with_single_solves():
+    solver, right, speeds = GCRODR(1e-9, restart=20, recycled=8), jnp.asarray(sources(2)), jnp.asarray([0.0, 80.0])
+
+    def one(c, b):
+        out, recycle = solver.solve(operator(c), b)
+        out, _ = solver.solve(operator(c + 1), b, recycle)
+        return out.value, out.stats["num_steps"]
+
+    one = jax.jit(one)
+    values, steps = jax.jit(jax.vmap(one))(speeds, right)
+    for i in range(2):
+        alone, count = one(speeds[i], right[i])
+        assert abs(int(steps[i]) - int(count)) <= 1
+        np.testing.assert_allclose(values[i], alone, atol=1e-7 * float(jnp.abs(alone).max()))
+    assert steps[0] != steps[1]
+
+
+def test_derivative_through_a_sequence_is_the_implicit_one():
+    solver, right, weight = GCRODR(1e-12, restart=20, recycled=8), jnp.asarray(sources(2)), sources(3)[2]
+
+    def total(c):
+        def step(recycle, b):
+            out, recycle = solver.solve(operator(c), b, recycle)
+            return recycle, jnp.sum(weight * out.value)
+
+        return jnp.sum(jax.lax.scan(step, solver.empty(right[0]), right)[1])
+
+    def exact(c):
+        return sum(weight.ravel() @ spla.spsolve(convection_matrix(c), b.ravel()) for b in np.asarray(right))
+
+    slope = (exact(25 + 1e-3) - exact(25 - 1e-3)) / 2e-3
+    assert float(jax.jit(jax.grad(total))(25.0)) == pytest.approx(slope, rel=1e-6)
+    assert float(jax.jit(lambda c: jax.jvp(total, (c,), (1.0,))[1])(25.0)) == pytest.approx(slope, rel=1e-6)
+
+
+def test_says_how_it_failed():
+    b = jnp.asarray(sources(1)[0])
+    out, _ = GCRODR(1e-10, max_steps=1).solve(operator(20.0), b)
+    assert out.result == lx.RESULTS.max_steps_reached and int(out.stats["num_steps"]) == 1
+    # The shift moves no component forward within a cycle: no progress, and no claim of any.
+    shift = lx.FunctionLinearOperator(lambda u: jnp.roll(u, 1), jax.ShapeDtypeStruct((64,), jnp.float64))
+    out, _ = GCRODR(1e-10, restart=12, recycled=4).solve(shift, jnp.zeros(64).at[0].set(1.0))
+    assert out.result == lx.RESULTS.stagnation
+    out, _ = GCRODR(1e-30).solve(operator(20.0), b)
+    assert out.result == lx.RESULTS.stagnation
+    out, recycle = GCRODR(1e-10).solve(operator(20.0), jnp.zeros_like(b))
+    assert out.result == lx.RESULTS.successful and not np.any(out.value) and int(out.stats["num_matvecs"]) == 0
+
+
+def test_refusals():
+    b = {"u": jnp.ones((N, N))}
+    with pytest.raises(ValueError, match="restart=30"):
+        GCRODR(1e-8, restart=20, recycled=15)
+    with pytest.raises(ValueError, match="solver.empty"):
+        GCRODR(1e-8).solve(operator(1.0), b["u"], GCRODR(1e-8, recycled=4).empty(b["u"]))
+    with pytest.raises(TypeError, match="FGMRES"):
+        GCRODR(1e-8).solve(operator(1.0), b["u"], None, {"preconditioner": jnp.tanh})
