@@ -35,7 +35,9 @@ def apply(wind, u):
     """The stencil; the wind blows towards larger x and y."""
     u = jnp.pad(u, 1)
     x, west, south = u[1:-1, 1:-1], u[:-2, 1:-1], u[1:-1, :-2]
-    return (4 * x - west - u[2:, 1:-1] - south - u[1:-1, 2:]) / H**2 + (wind[0] * (x - west) + wind[1] * (x - south)) / H
+    return (4 * x - west - u[2:, 1:-1] - south - u[1:-1, 2:]) / H**2 + (
+        wind[0] * (x - west) + wind[1] * (x - south)
+    ) / H
 
 
 def matrix(wind):
@@ -56,7 +58,9 @@ def main() -> None:
     ours = GCRODR(RTOL, restart=chosen.restart, recycled=chosen.recycled)
 
     def recycled(recycle, system):
-        out, recycle = ours.solve(lx.FunctionLinearOperator(lambda u: apply(system[0], u), structure), system[1], recycle)
+        out, recycle = ours.solve(
+            lx.FunctionLinearOperator(lambda u: apply(system[0], u), structure), system[1], recycle
+        )
         return recycle, (out.value, out.stats["num_matvecs"])
 
     def fresh(restart, carry, system):
@@ -76,7 +80,9 @@ def main() -> None:
     def scipy_gmres(restart):
         steps = []
         for a, b in zip(matrices, rights, strict=True):
-            spla.gmres(a, b.ravel(), rtol=RTOL, restart=restart, maxiter=1000, callback=steps.append, callback_type="pr_norm")
+            spla.gmres(
+                a, b.ravel(), rtol=RTOL, restart=restart, maxiter=1000, callback=steps.append, callback_type="pr_norm"
+            )
         return len(steps)
 
     direct = lambda: np.stack([spla.splu(a).solve(b.ravel()) for a, b in zip(matrices, rights, strict=True)])

@@ -22,3 +22,6 @@ from ._inverse import inverse_laplacian as inverse_laplacian
 from ._projection import project as project
 from ._shift import shift as shift
 from ._staggered import StaggeredFlow as StaggeredFlow
+from ._variation import discrete_energy as discrete_energy
+from ._variation import first_variation as first_variation
+from ._variation import second_variation as second_variation

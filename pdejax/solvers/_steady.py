@@ -65,15 +65,16 @@ class Unknowns(eqx.Module):
         values, free = self.problem.guess.values.astype(self.dtype), unknown_nodes(self.problem.grid)
         return values if free is None else jnp.where(free, values, jnp.zeros((), self.dtype))
 
-    def preconditioner(self) -> lx.AbstractLinearOperator:
-        """`(-lap)^-1` with the grid's homogeneous conditions by fast transform, in single precision at most.
+    def preconditioner(self, shift: float = 0.0) -> lx.AbstractLinearOperator:
+        """`(shift - lap)^-1` with the grid's homogeneous conditions by fast transform, in single precision at most.
 
+        Modes that it would make infinite are treated as the next ones.
         A preconditioner steers, the residual decides: lower precision costs no accuracy and is about twice as fast.
         """
         basis, free = Eigenbasis(self.problem.grid), unknown_nodes(self.problem.grid)
         real = not np.issubdtype(self.dtype, np.complexfloating)
         single = jnp.float32 if real else jnp.complex64
-        eigenvalues = -basis.laplacian(real)
+        eigenvalues = shift - basis.laplacian(real)
         smallest = np.min(eigenvalues[eigenvalues > 1e-12 * eigenvalues.max()])
         inverse = 1 / np.maximum(eigenvalues, smallest)
         weights = symmetrising_weights(self.problem.grid)[None]

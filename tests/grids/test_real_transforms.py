@@ -39,8 +39,7 @@ def test_short_transforms_have_every_parity_right(n):
     np.testing.assert_allclose(quarter_waves(quarter_sums(jnp.asarray(v)))[:, :-1] * 2 / (n - 1), v[:, :-1], atol=1e-13)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
-@pytest.mark.parametrize("n", [150, 151])
+@pytest.mark.parametrize("n,dtype", [(150, np.float32), (151, np.float64), (150, np.complex128)])
 def test_long_axes_agree_with_scipy_along_any_dimension(n, dtype):
     v = np.random.default_rng(0).standard_normal((2, n, 3)).astype(dtype)
     tolerance = 30 * np.finfo(dtype).eps
@@ -66,7 +65,7 @@ def test_long_axes_agree_with_scipy_along_any_dimension(n, dtype):
 def test_transforms_are_differentiable_and_batched():
     axis = pj.Sine(130)
     v = jnp.asarray(np.random.default_rng(0).standard_normal((2, 130)))
-    matrix = np.stack([np.asarray(axis.forward(row, 0)) for row in jnp.eye(130)[1:-1]], axis=1)
+    matrix = np.asarray(axis.forward(jnp.eye(130), 0))[:, 1:-1]
     gradient = jax.grad(lambda v: jnp.sum(axis.forward(v, 1) ** 2))(v)
     np.testing.assert_allclose(gradient[:, 1:-1], 2 * v[:, 1:-1] @ matrix.T @ matrix, atol=1e-14)
     np.testing.assert_allclose(jax.vmap(lambda row: axis.forward(row, 0))(v), axis.forward(v, 1), atol=1e-15)

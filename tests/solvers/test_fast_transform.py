@@ -89,7 +89,7 @@ def test_long_dirichlet_axes_agree_with_scipy_transforms():
         f = pj.GridField(jnp.asarray(source, dtype)[None], grid)
         solution = pj.solve(pj.SteadyProblem(E.Poisson(f), grid))
         assert solution.ok and solution.stats["method"] == "FastTransform" and solution.value.dtype == dtype
-        difference = solution.value.values[0, 1:-1, 1:-1] - exact
+        difference = np.asarray(solution.value.values)[0, 1:-1, 1:-1] - exact
         assert np.linalg.norm(difference) < tolerance * np.linalg.norm(exact)
 
 
@@ -123,7 +123,7 @@ def test_mixed_axes_solve_their_equations(names, complex_data):
     np.testing.assert_allclose(solution.value.values, u.values, atol=1e-10)
 
 
-@pytest.mark.parametrize("names", [("fourier", "cosine"), ("uniform", "sine-centred"), ("uniform-4", "sine")])
+@pytest.mark.parametrize("names", [("fourier", "cosine"), ("uniform-4", "sine-centred")])
 def test_error_is_the_dual_norm_of_the_residual(names):
     grid = pj.Grid(**dict(zip("xy", (AXES[name] for name in names), strict=True)))
     generator = np.random.default_rng(0)

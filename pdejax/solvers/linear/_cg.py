@@ -139,7 +139,7 @@ def conjugate_gradients(
         false,
         false,
         false,
-        jnp.inf * jnp.ones_like(real),
+        real + jnp.inf,
         false,
         norms,
     )

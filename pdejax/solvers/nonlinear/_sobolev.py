@@ -2,20 +2,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
-import numpy as np
 from equinox.internal import unvmap_any
 from jaxtyping import Array
 from optimistix.internal import implicit_jvp
 
 from ...equations import AbstractVariational
-from ...fields import Eigenbasis, GridField
-from ...grids import scale
 from .._fast_transform import check_steady
 from .._krylov import default_rtol
 from .._method import AbstractMethod, Options
-from .._problem import SteadyProblem, unknown_nodes
+from .._problem import SteadyProblem
 from .._solution import RESULTS, Solution, Stats
-from .._steady import Unknowns, symmetrising_weights, unknowns
+from .._steady import unknowns
 from ..linear import PCG, Preconditioned
 
 # Largest slope accepted along a step, relative to the first: on a quadratic energy this is Armijo's rule with 1/10.
@@ -75,7 +72,7 @@ class SobolevDescent(AbstractMethod):
         system = unknowns(problem)
         rtol, limit = default_rtol(self.rtol, system.dtype), 1000 if options.max_steps is None else options.max_steps
         linear = Preconditioned(
-            PCG(min(rtol, 1e-8 if system.dtype == jnp.float64 else 1e-4)), riesz(system, self.shift)
+            PCG(min(rtol, 1e-8 if system.dtype == jnp.float64 else 1e-4)), system.preconditioner(self.shift)
         )
         inputs = (self, rtol, limit, system, system.start())
         w, found = implicit_jvp(_descend, _residual, inputs, frozenset({lx.positive_semidefinite_tag}), linear)
@@ -88,31 +85,13 @@ class SobolevDescent(AbstractMethod):
         return Solution(system.field(w), None, result, stats, error, None)
 
 
-def riesz(system: Unknowns, shift: float) -> lx.AbstractLinearOperator:
-    """`(shift - lap)^-1` with the grid's homogeneous conditions: from residuals to gradients, in single precision at
-    most; modes that it would make infinite are treated as the next ones.
-    """
-    basis, free = Eigenbasis(system.problem.grid), unknown_nodes(system.problem.grid)
-    eigenvalues = shift - basis.laplacian()
-    inverse = 1 / np.maximum(eigenvalues, np.min(eigenvalues[eigenvalues > 1e-12 * eigenvalues.max()]))
-    weights = symmetrising_weights(system.problem.grid)[None]
-
-    def apply(r: Array) -> Array:
-        single = (r / jnp.asarray(weights, r.dtype)).astype(jnp.float32)
-        modal = basis.forward(GridField(single, system.problem.grid))
-        out = basis.backward(scale(modal, inverse[None])).values.astype(r.dtype)
-        return out if free is None else jnp.where(free, out, r)
-
-    return lx.FunctionLinearOperator(apply, system.structure(), lx.positive_semidefinite_tag)
-
-
 def _residual(w: Array, found, inputs) -> Array:
     return inputs[3].residual(w)
 
 
 def _descend(inputs) -> tuple[Array, dict[str, Array]]:
     method, rtol, limit, system, begin = inputs
-    gradient = riesz(system, method.shift).mv
+    gradient = system.preconditioner(method.shift).mv
     dot = lambda a, b: jnp.sum(a * b)
 
     def measured(w: Array) -> tuple[Array, Array, Array]:

@@ -1,0 +1,107 @@
+"""Sorting and recycling over sequences of problems, by `python experiments/skr/measure.py`: minutes on CPU."""
+
+import time
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+import matplotlib.pyplot as plt
+import numpy as np
+import scipy.sparse as sp
+import scipy.sparse.linalg as spla
+
+import pdejax as pj
+from pdejax.data import GaussianRandomField
+from pdejax.solvers._preconditioner import InverseLaplacian, Unpreconditioned
+from pdejax.solvers._sequence import sort_by_parameters
+from pdejax.solvers._steady import unknowns
+from pdejax.solvers.linear import FGMRES, GCRODR
+from pdejax.solvers.multigrid import probe
+
+jax.config.update("jax_enable_x64", True)
+RECYCLED, PLAIN = GCRODR(1e-8, restart=30, recycled=10, max_steps=40000), FGMRES(1e-8, restart=30, max_steps=40000)
+ARMS = ("GMRES", "deflated", "recycled", "recycled, sorted")
+NEIGHBOURS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
+
+
+def problems(kind, n, count, seed):
+    zero, names = pj.Dirichlet(0.0), ("x", "y")
+    grid, nodes, cosine = (
+        pj.Grid(**dict.fromkeys(names, axis))
+        for axis in (pj.Uniform(n + 2, lower=zero, upper=zero), pj.Uniform(n + 2), pj.Cosine(n + 2))
+    )
+    draw = lambda key: GaussianRandomField(2.0, 3.0).sample(cosine, key=key).values
+    fields = jax.vmap(draw)(jax.random.split(jax.random.key(seed), count))
+    if kind == "Helmholtz":
+        k = jnp.asarray(np.random.default_rng(seed).uniform(10, 12, count))
+        return jax.vmap(lambda k, f: pj.SteadyProblem(pj.equations.Helmholtz(k, pj.GridField(f, nodes)), grid))(
+            k, fields
+        )
+    return jax.vmap(lambda f: pj.SteadyProblem(pj.equations.Darcy(pj.GridField(jnp.exp(f), nodes)), grid))(fields)
+
+
+@eqx.filter_jit
+def products(batch, order, arm, recipe):
+    """Products with the operator for each system in the order of solution, and whether all reached the tolerance."""
+    arrays, static = eqx.partition(batch, eqx.is_array)
+
+    def step(recycle, mine):
+        system = unknowns(eqx.combine(mine, static))
+        start, product = jax.linearize(system.residual, system.guess())
+        operator, kept = lx.FunctionLinearOperator(product, system.structure()), recycle
+        options = {"preconditioner": recipe.build(system, operator)}
+        if arm == "GMRES":
+            out = lx.linear_solve(operator, -start, PLAIN, options=options, throw=False)
+        else:
+            out, kept = RECYCLED.solve(operator, -start, recycle, options)
+        met = jnp.linalg.norm(start + product(out.value)) <= 1.001e-8 * jnp.linalg.norm(start)
+        return kept if arm.startswith("recycled") else recycle, (out.stats["num_matvecs"], met)
+
+    empty = RECYCLED.empty(jax.ShapeDtypeStruct((1, *batch.grid.shape), jnp.float64))
+    counts, met = jax.lax.scan(step, empty, jax.tree.map(lambda x: x[order], arrays))[1]
+    return jnp.mean(counts), jnp.all(met)
+
+
+def lu_seconds(problem):
+    """CPU seconds of SciPy's sparse LU for one system, assembled by probing."""
+    system = unknowns(problem)
+    start, product = jax.linearize(system.residual, system.guess())
+    stencil = probe(product, 1, problem.grid.shape, (False, False), NEIGHBOURS, np.dtype(float))
+    number = np.pad(np.arange(start.size).reshape(problem.grid.shape), 1, constant_values=-1)
+    columns = [np.roll(number, (-a, -b), (0, 1))[1:-1, 1:-1].ravel() for a, b in NEIGHBOURS]
+    values, columns, rows = np.ravel(stencil.coefficients), np.concatenate(columns), np.tile(np.arange(start.size), 5)
+    inside, begin = columns >= 0, time.process_time()
+    matrix = sp.csc_array((values[inside], (rows[inside], columns[inside])))
+    spla.splu(matrix).solve(-np.ravel(start))
+    return time.process_time() - begin
+
+
+if __name__ == "__main__":
+    table = {}
+    for kind, n, count in (("Darcy", 64, 40), ("Darcy", 128, 16), ("Helmholtz", 64, 24)):
+        for recipe in (Unpreconditioned(), InverseLaplacian()):
+            name, rows = f"{kind} {n}^2, {recipe.name}", []
+            for seed in (0, 1, 2):
+                batch = problems(kind, n, count, seed)
+                orders = [np.arange(count)] * 3 + [sort_by_parameters(batch)]
+                found = [products(batch, order, arm, recipe) for arm, order in zip(ARMS, orders, strict=True)]
+                rows.append([float(mean) if met else np.nan for mean, met in found])
+            begin = time.process_time()
+            jax.block_until_ready(products(batch, orders[3], ARMS[3], recipe))
+            ours, lu = (time.process_time() - begin) / count, lu_seconds(jax.tree.map(lambda x: x[0], batch))
+            table[name], rows = np.mean(rows, axis=0), np.array(rows)
+            print(f"{name:32}", *(f"{x:.1f}" for x in table[name]), end=" ")
+            print("GMRES/recycled", (rows[:, 0] / rows[:, 3]).round(2), "deflated/", (rows[:, 1] / rows[:, 3]).round(2))
+            print(
+                f"  unsorted/sorted {(rows[:, 2] / rows[:, 3]).round(3)}, CPU ms {1e3 * ours:.0f}, LU {1e3 * lu:.0f}",
+                flush=True,
+            )
+    figure, axes = plt.subplots(figsize=(8, 3.4), layout="constrained")
+    for j, arm in enumerate(ARMS):
+        axes.bar(np.arange(len(table)) + 0.2 * j, [mean[j] for mean in table.values()], 0.18, label=arm)
+    axes.set_xticks(np.arange(len(table)) + 0.3, [name.replace(", ", "\n") for name in table], fontsize=7)
+    axes.set(yscale="log", ylabel="products per system")
+    axes.legend(fontsize=7)
+    figure.savefig(Path(__file__).parent / "products.png", dpi=110)
