@@ -2,8 +2,7 @@
 
 `(A + c I) x = b` with the five-point matrix of 10 x 10 nodes (not divided by h^2), b normal and cut at three standard
 deviations, c = -0.15 + 0.6 Beta(2, 6) ("low" variance) or Beta(0.5, 1.5) ("high"); 3000 systems, 20 parameters in
-[1, 1.95], cost: sweeps to a residual of 1e-8 of the first. One compiled SOR computes all costs; a learner is shown those
-of the parameters it takes.
+[1, 1.95]. The cost, sweeps to 1e-8 of the first residual, comes from one compiled SOR; a learner sees what it takes.
 """
 
 from pathlib import Path

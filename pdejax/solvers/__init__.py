@@ -37,7 +37,13 @@ from ._solution import Solution as Solution
 from ._solution import SolveError as SolveError
 from ._solution import Stats as Stats
 from ._solve import solve as solve
+from .linear import FGMRES as FGMRES
+from .linear import MINRES as MINRES
 from .linear import PCG as PCG
+from .linear import BlockCG as BlockCG
+from .linear import DeflatedCG as DeflatedCG
+from .linear import FlexibleCG as FlexibleCG
+from .linear import Preconditioned as Preconditioned
 from .nonlinear import AbstractForcing as AbstractForcing
 from .nonlinear import AbstractGlobalisation as AbstractGlobalisation
 from .nonlinear import ConstantForcing as ConstantForcing

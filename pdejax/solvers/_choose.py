@@ -5,19 +5,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..equations import AbstractVariational
+from ..equations import AbstractVariational, SteadyNavierStokes, Stokes
 from ..fields import Eigenbasis
 from ._fast_transform import FastTransform, linearised
+from ._flow_preconditioner import LineElimination, StokesBlocks
 from ._krylov import GMRES, ConjugateGradient, MinimalResidual, MultigridCG
 from ._method import AbstractMethod
 from ._multigrid import Multigrid
 from ._problem import EvolutionProblem, SteadyProblem
 from ._steady import Unknowns, unknowns
 from ._symbol import NotDiagonal, in_float64, is_traced, read_symbol
+from .linear import FGMRES
 from .nonlinear import Newton, NewtonKrylov
 
 # Up to this many nodes a multigrid cycle takes longer to compile than it ever saves.
 _SMALL = 4096
+# Unknowns on one line of a staggered grid up to which lines are eliminated densely.
+_LONGEST_LINE = 800
 
 _KNOWN: dict = {}  # What was found for each structure of problem: the look costs a second, the answer stays the same.
 
@@ -32,6 +36,7 @@ def choose(problem: EvolutionProblem | SteadyProblem) -> tuple[AbstractMethod, s
     - self-adjoint and positive: `MultigridCG` where the operator couples next neighbours of a grid that is not small,
       otherwise `ConjugateGradient` with the inverse Laplacian;
     - self-adjoint and indefinite: `MinimalResidual`; neither, or complex: `GMRES`;
+    - flows on staggered nodes: `MinimalResidual` or `NewtonKrylov` with preconditioners of their own;
     - nonlinear: `Newton` (conjugate gradients inside, a search on the energy) for variational equations, otherwise
       `NewtonKrylov` (GMRES inside).
 
@@ -39,6 +44,10 @@ def choose(problem: EvolutionProblem | SteadyProblem) -> tuple[AbstractMethod, s
     """
     if isinstance(problem, EvolutionProblem):
         raise ValueError("an evolution problem needs a step size; write solve(problem, solvers.ETDRK4(dt=1e-3)).")
+    if isinstance(problem.equation, Stokes):
+        return MinimalResidual(preconditioner=StokesBlocks()), "the flow is slow, its operator self-adjoint"
+    if isinstance(problem.equation, SteadyNavierStokes):
+        return _flow_method(problem)
     leaves, structure = jax.tree.flatten(problem)
     key = (structure, tuple((x.shape, str(x.dtype)) if eqx.is_array(x) else x for x in leaves))
     if key not in _KNOWN:
@@ -49,6 +58,14 @@ def choose(problem: EvolutionProblem | SteadyProblem) -> tuple[AbstractMethod, s
     if isinstance(method, ConjugateGradient) and not is_traced(problem) and _smoothest_curvature(problem) < 0:
         return MinimalResidual(), "the operator is self-adjoint and not positive definite"
     return method, reason
+
+
+def _flow_method(problem: SteadyProblem) -> tuple[AbstractMethod, str]:
+    linear, shape = FGMRES(rtol=1e-2, max_steps=60), problem.grid.shape
+    walled = [i for i, axis in enumerate(problem.grid.axes) if not axis.is_periodic]
+    if walled and problem.channels * np.prod(shape) / max(shape[i] for i in walled) <= _LONGEST_LINE:
+        return NewtonKrylov(linear, LineElimination()), "the equation is nonlinear and its lines are short"
+    return NewtonKrylov(linear, StokesBlocks()), "the equation is nonlinear"
 
 
 def _smoothest_curvature(problem: SteadyProblem) -> float:

@@ -13,7 +13,7 @@ from .._preconditioner import AbstractPreconditioner, InverseLaplacian
 from .._problem import SteadyProblem
 from .._solution import RESULTS, Solution, Stats
 from .._steady import Unknowns, unknowns
-from ..linear import FGMRES, PCG
+from ..linear import FGMRES, MINRES, PCG, DeflatedCG, FlexibleCG
 from ..linear import _vectors as v
 from ._forcing import AbstractForcing, RatioForcing
 from ._globalisation import AbstractGlobalisation, EnergySearch, LineSearch
@@ -137,7 +137,9 @@ class Build(eqx.Module):
 
 def promised(linear: lx.AbstractLinearSolver) -> tuple[object, ...]:
     """What the choice of a linear solver says about the Jacobian."""
-    return (lx.positive_semidefinite_tag,) if isinstance(linear, PCG) else ()
+    if isinstance(linear, PCG | FlexibleCG | DeflatedCG):
+        return (lx.positive_semidefinite_tag,)
+    return (lx.symmetric_tag,) if isinstance(linear, MINRES) else ()
 
 
 def _residual(w: Array, system: Unknowns) -> Array:
