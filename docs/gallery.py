@@ -16,17 +16,9 @@ import numpy as np
 from PIL import Image
 
 import pdejax as pj
+from pdejax import equations
 from pdejax.calculus import d
-from pdejax.equations import (
-    AbstractConservationLaw,
-    AbstractEquation,
-    AbstractEvolution,
-    Darcy,
-    Helmholtz,
-    Poisson,
-    SemilinearPoisson,
-    Showcase,
-)
+from pdejax.equations import AbstractConservationLaw, AbstractEquation, AbstractEvolution, Showcase
 from pdejax.experiment._figures import Axes, curve, flatten, image, span, symmetric
 from pdejax.experiment._render import Draw, Palette, render
 from pdejax.fields import GridField
@@ -50,7 +42,9 @@ FAMILIES = {
     "Incompressible flow": ("_fluid", "_velocity", "_turbulence", "_geophysical"),
     "Conservation laws": ("_scalar_laws", "_acoustics", "_shallow_water", "_gas"),
     "Ordinary differential equations": ("_ode",),
-    "Steady equations": ("_elliptic",),
+    "Steady equations": ("_elliptic", "_plate", "_elasticity", "_steady_transport"),
+    "Steady equations that minimise an energy": ("_variational",),
+    "Other nonlinear steady equations": ("_monge_ampere", "_steady_flow", "_steady_state"),
 }
 
 HEAD = """\
@@ -134,7 +128,7 @@ def charges() -> pj.SteadyProblem:
     grid = pj.Grid(x=pj.Sine(129), y=pj.Sine(129))
     spot = lambda x, y, a, b: jnp.exp(-((x - a) ** 2 + (y - b) ** 2) / 0.002)
     source = lambda x, y: spot(x, y, 0.3, 0.65) - spot(x, y, 0.7, 0.3) + 0.6 * spot(x, y, 0.65, 0.8)
-    return pj.SteadyProblem(Poisson(GridField.from_function(source, grid)), grid)
+    return pj.SteadyProblem(equations.Poisson(GridField.from_function(source, grid)), grid)
 
 
 def rock() -> pj.SteadyProblem:
@@ -142,31 +136,167 @@ def rock() -> pj.SteadyProblem:
     grid = pj.Grid(**{name: pj.Uniform(97, lower=pj.Dirichlet(0.0), upper=pj.Dirichlet(0.0)) for name in "xy"})
     wave = lambda x, y: jnp.sin(9 * x + 4 * y) + jnp.sin(5 * x - 11 * y + 1) + jnp.sin(14 * x * y)
     permeability = GridField.from_function(lambda x, y: jnp.where(wave(x, y) > 0, 10.0, 0.5), grid)
-    return pj.SteadyProblem(Darcy(permeability), grid)
+    return pj.SteadyProblem(equations.Darcy(permeability), grid)
 
 
 def antenna() -> pj.SteadyProblem:
     """The standing waves of a small source in a box."""
     grid = pj.Grid(x=pj.Sine(129), y=pj.Sine(129))
     source = lambda x, y: 1e3 * jnp.exp(-((x - 0.35) ** 2 + (y - 0.6) ** 2) / 0.001)
-    return pj.SteadyProblem(Helmholtz(36.2, GridField.from_function(source, grid)), grid)
+    return pj.SteadyProblem(equations.Helmholtz(36.2, GridField.from_function(source, grid)), grid)
 
 
 def saturated() -> pj.SteadyProblem:
     """A source in a part of the square: the cubic term flattens the top, and edges become layers."""
     grid = pj.Grid(x=pj.Sine(65), y=pj.Sine(65))
     hill = lambda x, y: 1e3 * jnp.exp(-(((x - 0.4) / 0.3) ** 6) - ((y - 0.45) / 0.3) ** 6)
-    return pj.SteadyProblem(SemilinearPoisson(GridField.from_function(hill, grid), 1e3), grid)
+    return pj.SteadyProblem(equations.SemilinearPoisson(GridField.from_function(hill, grid), 1e3), grid)
 
 
-STEADY = {Poisson: charges, Darcy: rock, Helmholtz: antenna, SemilinearPoisson: saturated}
+def box(n: int) -> pj.Grid:
+    """The unit square with finite differences, zero on the edges."""
+    return pj.Grid(**{name: pj.Uniform(n, lower=pj.Dirichlet(0.0), upper=pj.Dirichlet(0.0)) for name in "xy"})
+
+
+def bodies() -> pj.SteadyProblem:
+    """A source everywhere, and three bodies in which the solution is held at zero by strong screening."""
+    grid, centres = box(63), ((0.3, 0.35), (0.7, 0.55), (0.35, 0.75))
+    inside = lambda x, y: sum(((x - a) ** 2 + (y - b) ** 2 < 0.01).astype(x.dtype) for a, b in centres)
+    screening = GridField.from_function(lambda x, y: 300 * inside(x, y), grid)
+    return pj.SteadyProblem(equations.ScreenedPoisson(screening), grid)
+
+
+def plate() -> pj.SteadyProblem:
+    """A plate on simple supports bends under a load on a small part of it."""
+    grid = pj.Grid(x=pj.Sine(17), y=pj.Sine(17))  # rounding: fourth derivatives in float32
+    load = GridField.from_function(lambda x, y: 1e3 * jnp.exp(-((x - 0.3) ** 2 + (y - 0.65) ** 2) / 0.03), grid)
+    return pj.SteadyProblem(equations.Biharmonic(load), grid)
+
+
+def beam() -> pj.SteadyProblem:
+    """The displacement upwards of a beam clamped at its left end, under its own weight."""
+    free = pj.Neumann(0.0)
+    x, y = pj.Uniform(97, 4.0, lower=pj.Dirichlet(0.0), upper=free), pj.Uniform(33, lower=free, upper=free)
+    grid = pj.Grid(x=x, y=y)
+    weight = GridField.from_function(lambda x, y: (0 * x, 0 * x - 1e-2), grid)
+    return pj.SteadyProblem(equations.LinearElasticity(1.0, 1.0, weight), grid, channels=2)
+
+
+def smoke() -> pj.SteadyProblem:
+    """Two sources in a wind that turns round the centre, with little diffusion."""
+    grid = box(63)
+    spot = lambda x, y, a, b: 1e2 * jnp.exp(-((x - a) ** 2 + (y - b) ** 2) / 0.002)
+    wind = GridField.from_function(lambda x, y: (0.5 - y, x - 0.5), grid)
+    source = GridField.from_function(lambda x, y: spot(x, y, 0.5, 0.2) + spot(x, y, 0.65, 0.6), grid)
+    return pj.SteadyProblem(equations.SteadyAdvectionDiffusion(wind, 2e-3, source, upwind=True), grid)
+
+
+def stiffening() -> pj.SteadyProblem:
+    """A membrane that stiffens where it is steep, `a = 1 + s / 20`, pushed and pulled."""
+    grid = box(63)
+    push = lambda x, y: 200 * jnp.sin(2 * jnp.pi * x) * jnp.sin(jnp.pi * y) ** 2
+    return pj.SteadyProblem(
+        equations.QuasilinearPoisson(lambda s: s + s**2 / 40, source=GridField.from_function(push, grid)), grid
+    )
+
+
+def sandpile() -> pj.SteadyProblem:
+    """p = 6 and an even load: a roof of nearly even slope."""
+    return pj.SteadyProblem(equations.PLaplace(6.0, 0.1, 1.0), box(63))
+
+
+def soap() -> pj.SteadyProblem:
+    """A soap film in a frame that is bent up on two sides and down on the others."""
+    arc = 0.5 * np.sin(np.pi * np.linspace(0, 1, 63))
+    up, down = pj.Dirichlet(arc), pj.Dirichlet(-arc)
+    grid = pj.Grid(x=pj.Uniform(63, lower=up, upper=up), y=pj.Uniform(63, lower=down, upper=down))
+    return pj.SteadyProblem(equations.MinimalSurface(), grid)
+
+
+def electrolyte() -> pj.SteadyProblem:
+    """The fixed charges of the first picture in salt water, which screens them."""
+    grid = box(63)
+    spot = lambda x, y, a, b: 4e3 * jnp.exp(-((x - a) ** 2 + (y - b) ** 2) / 0.002)
+    charge = lambda x, y: spot(x, y, 0.3, 0.65) - spot(x, y, 0.7, 0.3) + 0.6 * spot(x, y, 0.65, 0.8)
+    return pj.SteadyProblem(equations.PoissonBoltzmann(1.0, 10.0, GridField.from_function(charge, grid)), grid)
+
+
+def explosion() -> pj.SteadyProblem:
+    """Rate 6.8, just below the critical one of the unit square."""
+    return pj.SteadyProblem(equations.Bratu(6.8), box(63))
+
+
+def phases() -> pj.SteadyProblem:
+    """Two phases, held in six patches by symmetry: coherence length 1/25, zero on the edges."""
+    grid = box(63)
+    guess = GridField.from_function(lambda x, y: jnp.sin(3 * jnp.pi * x) * jnp.sin(2 * jnp.pi * y), grid)
+    return pj.SteadyProblem(equations.GinzburgLandauSteady(0.04), grid, guess=guess)
+
+
+def transport() -> pj.SteadyProblem:
+    """The potential of the mesh that is dense where the example of this equation asks for it."""
+    return pj.SteadyProblem(equations.MongeAmpere.example().equation, pj.Grid(x=pj.Fourier(64), y=pj.Fourier(64)))
+
+
+def creeping() -> pj.SteadyProblem:
+    """Stream function of slow flow in a box whose lid and bottom move in opposite directions."""
+    return cavity(equations.Stokes(1.0, walls={"y": ((-1.0, 0.0), (1.0, 0.0))}))
+
+
+def lid() -> pj.SteadyProblem:
+    """Stream function of the flow in a box under a moving lid, Reynolds number 400."""
+    return cavity(equations.SteadyNavierStokes(1 / 400, walls={"y": (None, (1.0, 0.0))}))
+
+
+def cavity(equation: AbstractEquation) -> pj.SteadyProblem:
+    """A flow in a box of 48 x 48 cells."""
+    wall = pj.Uniform(48, lower=pj.Dirichlet(), upper=pj.Dirichlet(), centred=True)
+    return pj.SteadyProblem(equation, pj.Grid(x=wall, y=wall), channels=3)
+
+
+def island() -> pj.SteadyProblem:
+    """The `FisherKPP` population that lives for ever on a square island with a deadly shore."""
+    grid = box(63)
+    guess = GridField.from_function(lambda x, y: 0 * x + 1.0, grid)
+    return pj.SteadyProblem(equations.SteadyState(equations.FisherKPP(0.005, 1.0)), grid, guess=guess)
+
+
+STEADY = {
+    equations.Poisson: charges,
+    equations.ScreenedPoisson: bodies,
+    equations.Darcy: rock,
+    equations.Helmholtz: antenna,
+    equations.SemilinearPoisson: saturated,
+    equations.Biharmonic: plate,
+    equations.LinearElasticity: beam,
+    equations.SteadyAdvectionDiffusion: smoke,
+    equations.QuasilinearPoisson: stiffening,
+    equations.PLaplace: sandpile,
+    equations.MinimalSurface: soap,
+    equations.PoissonBoltzmann: electrolyte,
+    equations.Bratu: explosion,
+    equations.GinzburgLandauSteady: phases,
+    equations.MongeAmpere: transport,
+    equations.Stokes: creeping,
+    equations.SteadyNavierStokes: lid,
+    equations.SteadyState: island,
+}
+
+
+def quantity(problem: pj.SteadyProblem, u: GridField) -> GridField:
+    """What is drawn of a steady solution."""
+    if isinstance(problem.equation, equations.Stokes | equations.SteadyNavierStokes):
+        return problem.equation.flow(u).stream_function()
+    if isinstance(problem.equation, equations.Biharmonic):
+        return u.resample((65, 65))
+    return u[1] if isinstance(problem.equation, equations.LinearElasticity) else u
 
 
 def steady(cls: type[AbstractEquation]) -> Draw:
     """The picture of a steady equation: its problem in the table, or its example on the unit square."""
     square = pj.Grid(x=pj.Sine(65), y=pj.Sine(65))
     problem = STEADY[cls]() if cls in STEADY else pj.SteadyProblem(cls.example().equation, square)
-    u = pj.solve(problem).value
+    u = quantity(problem, pj.solve(problem).value)
     return field(np.asarray(u.values[0]), u.grid.names, [axis.points for axis in u.grid.axes], "")
 
 
@@ -211,12 +341,12 @@ def save(draw: Draw, path: Path) -> None:
     raise ValueError(f"{path.name} takes {path.stat().st_size} bytes; show fewer steps or less detail.")
 
 
-def equations() -> dict[str, list[type[AbstractEquation]]]:
+def families_of_equations() -> dict[str, list[type[AbstractEquation]]]:
     """Public equations that have something to show, by family, in the order of the source."""
     found = [
         cls
         for cls in vars(pj.equations).values()
-        if inspect.isclass(cls) and issubclass(cls, AbstractEquation) and hasattr(cls, "example")
+        if inspect.isclass(cls) and issubclass(cls, AbstractEquation) and (hasattr(cls, "example") or cls in STEADY)
     ]
     module = lambda cls: cls.__module__.rsplit(".", 1)[1]
     others = {module(cls) for cls in found} - {name for names in FAMILIES.values() for name in names}
@@ -238,7 +368,7 @@ def page(families: dict[str, list[type[AbstractEquation]]]) -> str:
 
 def row(cls: type[AbstractEquation]) -> str:
     """The row of an equation in the tables of the page."""
-    name, shown = cls.__name__, getattr(cls, "showcase", None) or STEADY.get(cls, cls.example)
+    name, shown = cls.__name__, getattr(cls, "showcase", None) or STEADY.get(cls) or cls.example
     picture = f'![{name}](gallery/{name}.png){{ width="320" loading="lazy" }}'
     return f"| {picture} | **[{name}][pdejax.equations.{name}]**<br>{prose(cls)}<br><br>*{prose(shown)}* |"
 
@@ -250,7 +380,7 @@ def prose(described: Any) -> str:
 
 def main(wanted: list[str]) -> None:
     """Make pictures and the page; an equation that fails ends the script."""
-    families = equations()
+    families = families_of_equations()
     members = [cls for family in families.values() for cls in family]
     unknown = set(wanted) - {cls.__name__ for cls in members}
     if unknown:

@@ -9,37 +9,16 @@ import jax.numpy as jnp
 import lineax as lx
 import matplotlib.pyplot as plt
 import numpy as np
-import scipy.sparse as sp
-import scipy.sparse.linalg as spla
+from systems import lu_seconds, problems
 
-import pdejax as pj
-from pdejax.data import GaussianRandomField
 from pdejax.solvers._preconditioner import InverseLaplacian, Unpreconditioned
 from pdejax.solvers._sequence import sort_by_parameters
 from pdejax.solvers._steady import unknowns
 from pdejax.solvers.linear import FGMRES, GCRODR
-from pdejax.solvers.multigrid import probe
 
 jax.config.update("jax_enable_x64", True)
 RECYCLED, PLAIN = GCRODR(1e-8, restart=30, recycled=10, max_steps=40000), FGMRES(1e-8, restart=30, max_steps=40000)
 ARMS = ("GMRES", "deflated", "recycled", "recycled, sorted")
-NEIGHBOURS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
-
-
-def problems(kind, n, count, seed):
-    zero, names = pj.Dirichlet(0.0), ("x", "y")
-    grid, nodes, cosine = (
-        pj.Grid(**dict.fromkeys(names, axis))
-        for axis in (pj.Uniform(n + 2, lower=zero, upper=zero), pj.Uniform(n + 2), pj.Cosine(n + 2))
-    )
-    draw = lambda key: GaussianRandomField(2.0, 3.0).sample(cosine, key=key).values
-    fields = jax.vmap(draw)(jax.random.split(jax.random.key(seed), count))
-    if kind == "Helmholtz":
-        k = jnp.asarray(np.random.default_rng(seed).uniform(10, 12, count))
-        return jax.vmap(lambda k, f: pj.SteadyProblem(pj.equations.Helmholtz(k, pj.GridField(f, nodes)), grid))(
-            k, fields
-        )
-    return jax.vmap(lambda f: pj.SteadyProblem(pj.equations.Darcy(pj.GridField(jnp.exp(f), nodes)), grid))(fields)
 
 
 @eqx.filter_jit
@@ -62,20 +41,6 @@ def products(batch, order, arm, recipe):
     empty = RECYCLED.empty(jax.ShapeDtypeStruct((1, *batch.grid.shape), jnp.float64))
     counts, met = jax.lax.scan(step, empty, jax.tree.map(lambda x: x[order], arrays))[1]
     return jnp.mean(counts), jnp.all(met)
-
-
-def lu_seconds(problem):
-    """CPU seconds of SciPy's sparse LU for one system, assembled by probing."""
-    system = unknowns(problem)
-    start, product = jax.linearize(system.residual, system.guess())
-    stencil = probe(product, 1, problem.grid.shape, (False, False), NEIGHBOURS, np.dtype(float))
-    number = np.pad(np.arange(start.size).reshape(problem.grid.shape), 1, constant_values=-1)
-    columns = [np.roll(number, (-a, -b), (0, 1))[1:-1, 1:-1].ravel() for a, b in NEIGHBOURS]
-    values, columns, rows = np.ravel(stencil.coefficients), np.concatenate(columns), np.tile(np.arange(start.size), 5)
-    inside, begin = columns >= 0, time.process_time()
-    matrix = sp.csc_array((values[inside], (rows[inside], columns[inside])))
-    spla.splu(matrix).solve(-np.ravel(start))
-    return time.process_time() - begin
 
 
 if __name__ == "__main__":

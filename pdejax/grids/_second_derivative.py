@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ._axis import apply_matrix
-from ._boundary import Dirichlet, Neumann, Periodic
+from ._boundary import Dirichlet, Neumann, Periodic, Robin
 from ._chebyshev import Chebyshev, derivative_matrix
 from ._real_transforms import (
     centred_cosine_sums,
@@ -101,19 +101,22 @@ class WaveModes:
 
 
 def second_derivative_modes(axis: Uniform | Chebyshev) -> DenseModes | WaveModes:
-    """The modes in which the second derivative of a nodal axis is diagonal.
+    """The modes in which the second derivative of a nodal axis is diagonal; a Robin end counts as a Neumann end.
+
+    Then they are no modes of the operator, whose `alpha` may vary along the end, but of one that is close to it.
 
     **Raises** `ValueError` for ends without a condition on values or slopes, or if the eigenvalues are not real.
     """
     for end, side in (("lower", axis.lower), ("upper", axis.upper)):
-        if not isinstance(side, Dirichlet | Neumann | Periodic):
+        if not isinstance(side, Dirichlet | Neumann | Periodic | Robin):
             raise ValueError(
                 f"the second derivative on {type(axis).__name__}({axis.n}) has no inverse without a condition at its "
                 f"{end} end; write {type(axis).__name__}({axis.n}, lower=Dirichlet(0.0), upper=Dirichlet(0.0))."
             )
+    ends = tuple(Neumann if isinstance(side, Robin) else type(side) for side in (axis.lower, axis.upper))
     if isinstance(axis, Chebyshev):
-        return _modes(axis.n, 0, False, type(axis.lower), type(axis.upper), axis.length / 2)
-    ends, step = (type(axis.lower), type(axis.upper)), float(axis.spacing)
+        return _modes(axis.n, 0, False, *ends, axis.length / 2)
+    step = float(axis.spacing)
     found = None
     if axis.order == 2 and axis.n >= _WAVE_SIZE:
         found = _wave_modes(axis.n, axis.centred and not axis.is_periodic, *ends, step)

@@ -40,10 +40,14 @@ from ._solve import solve as solve
 from .linear import FGMRES as FGMRES
 from .linear import MINRES as MINRES
 from .linear import PCG as PCG
+from .linear import SOR as SOR
+from .linear import SSOR as SSOR
 from .linear import BlockCG as BlockCG
 from .linear import DeflatedCG as DeflatedCG
 from .linear import FlexibleCG as FlexibleCG
+from .linear import IncompleteCholesky as IncompleteCholesky
 from .linear import Preconditioned as Preconditioned
+from .linear import SparseMatrix as SparseMatrix
 from .nonlinear import AbstractForcing as AbstractForcing
 from .nonlinear import AbstractGlobalisation as AbstractGlobalisation
 from .nonlinear import ConstantForcing as ConstantForcing

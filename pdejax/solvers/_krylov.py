@@ -43,7 +43,8 @@ class AbstractLinearMethod(AbstractMethod):
 
     def prepare(self, problem: SteadyProblem, options: Options) -> tuple[AbstractPreconditioner, Kernel]:
         check_steady(type(self).__name__, problem)
-        return self.preconditioner.prepare(problem), constant_kernel(problem)
+        recipe = self.preconditioner.prepare(problem).tabulate(problem, self.tags)
+        return recipe, constant_kernel(problem)
 
     def run(self, problem: SteadyProblem, prepared, options: Options) -> Solution:
         system = unknowns(problem)

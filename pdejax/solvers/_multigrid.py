@@ -43,6 +43,9 @@ class Multigrid(AbstractPreconditioner):
     def prepare(self, problem: SteadyProblem) -> Self:
         return type(self)(self.cycle, self.smoother, _coupled(problem))
 
+    def tabulate(self, problem: SteadyProblem, tags) -> AbstractPreconditioner:
+        return Tabulated(_cycle(self, problem, tags), self.name)
+
     def build(self, system: Unknowns, product: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:
         grid = system.problem.grid
         offsets = box(len(grid.shape)) if self.offsets is None else self.offsets
@@ -50,6 +53,27 @@ class Multigrid(AbstractPreconditioner):
         fine = probe(product.mv, system.problem.channels, grid.shape, wraps(grid), offsets, system.dtype)
         definite = lx.is_positive_semidefinite(product) and self.cycle != "full"
         return Cycle(hierarchy(fine.astype(single), self.smoother, self.cycle), system.structure(), definite)
+
+
+class Tabulated(AbstractPreconditioner):
+    """An approximate inverse that has been built."""
+
+    inverse: lx.AbstractLinearOperator
+    label: str = eqx.field(static=True)
+
+    @property
+    def name(self) -> str:
+        return self.label
+
+    def build(self, system: Unknowns, product: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:
+        return self.inverse
+
+
+@eqx.filter_jit
+def _cycle(recipe: Multigrid, problem: SteadyProblem, tags) -> lx.AbstractLinearOperator:
+    system = unknowns(problem)
+    product = jax.linearize(system.residual, system.guess())[1]
+    return recipe.build(system, lx.FunctionLinearOperator(product, system.structure(), tags))
 
 
 class Cycle(lx.AbstractLinearOperator):
@@ -124,7 +148,9 @@ def _coupled(problem: SteadyProblem) -> tuple[Offset, ...]:
 
     **Raises** `ValueError` if it reaches farther.
     """
-    small = _shrunk(problem)
+    # Inside a user's `jit` too, what stands in for the data is known now.
+    with jax.ensure_compile_time_eval():
+        small = _shrunk(problem)
     leaves, structure = jax.tree.flatten(small)
     key = (structure, tuple(x.shape if eqx.is_array(x) else x for x in leaves))
     if key not in _KNOWN:

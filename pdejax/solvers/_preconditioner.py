@@ -18,6 +18,12 @@ class AbstractPreconditioner(eqx.Module):
         """The same recipe with what can be known before compilation (itself, unless it needs to look)."""
         return self
 
+    def tabulate(self, problem: SteadyProblem, tags) -> "AbstractPreconditioner":
+        """The same for one linear problem, whose operator has these lineax tags, with its tables computed
+        (itself, unless tables are dear: as arguments of the compiled solve they are not merged into it).
+        """
+        return self
+
     @abc.abstractmethod
     def build(self, system: Unknowns, product: lx.AbstractLinearOperator) -> lx.AbstractLinearOperator:
         """The approximate inverse of `product`, the derivative of the system's residual."""

@@ -19,6 +19,8 @@ from ._incomplete_cholesky import IncompleteCholesky as IncompleteCholesky
 from ._kernel import Projection as Projection
 from ._kernel import kernel_projection as kernel_projection
 from ._minres import MINRES as MINRES
+from ._polynomial import AdaptivePolynomial as AdaptivePolynomial
+from ._polynomial import symmetric_polynomial as symmetric_polynomial
 from ._preconditioned import Preconditioned as Preconditioned
 from ._relaxation import SOR as SOR
 from ._relaxation import SSOR as SSOR

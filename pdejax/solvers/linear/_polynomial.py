@@ -22,9 +22,9 @@ class AdaptivePolynomial(AbstractKrylov):
 
     Each step minimises the energy `x^H A x / 2 - b^H x` over the residual times polynomials of A up to `degree`: a
     Krylov space of `degree + 1` dimensions (Doikov & Rodomanov 2023, adaptive method). A step costs `degree + 1`
-    products; `degree` large eigenvalues apart from the rest no longer count. Degree 0 is steepest descent. For quadratic
-    energies conjugate gradients, which never forget the space, need fewer products: this is for few steps on changing
-    energies. One step (`max_steps=1`) as the linear solver of a Newton method is the step for a general energy.
+    products; `degree` large eigenvalues apart from the rest no longer count. Degree 0 is steepest descent. For one
+    quadratic energy conjugate gradients, which never forget the space, need fewer products: this is for single steps on
+    energies that change. One step (`max_steps=1`) as the linear solver of a Newton method is that of a general energy.
 
     The operator must be tagged positive semidefinite, and so must `options["preconditioner"]`, with which the space is
     that of `M A` on `M r`. Stops at `||r|| <= rtol ||b|| + atol` of a recursive residual; one computed anew decides,

@@ -253,8 +253,8 @@ def _check_values(matrix: SparseMatrix, wanted: str, sign: int, strict: bool = F
         i = int(np.argmax(wrong))
         raise ValueError(
             f"{wanted}, but diagonal entry {i} is {host.diagonal()[i]:.3g} (one of {int(wrong.sum())}). For an "
-            "indefinite matrix use MINRES; for one of the other sign, negate the system; leave out empty rows, or leave "
-            "them to smoothed_aggregation."
+            "indefinite matrix use MINRES; for one of the other sign, negate the system; leave out empty rows, or "
+            "leave them to smoothed_aggregation."
         )
 
 

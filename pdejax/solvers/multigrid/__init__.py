@@ -1,5 +1,7 @@
 """Multigrid on tensor grids, in any dimension: operators as stencils, black-box interpolation, Galerkin products."""
 
+from ._algebraic import AlgebraicMultigrid as AlgebraicMultigrid
+from ._algebraic import smoothed_aggregation as smoothed_aggregation
 from ._hierarchy import Hierarchy as Hierarchy
 from ._hierarchy import hierarchy as hierarchy
 from ._smoothers import AbstractSmoother as AbstractSmoother

@@ -131,15 +131,12 @@ def _name(between: tuple[bool, ...]) -> str:
 def galerkin(stencil: Stencil, transfer: BlackBoxInterpolation) -> Stencil:
     """The coarse operator `P^T A P`, which couples next neighbours again."""
 
-    def product(v: Array) -> Array:
-        return transfer.restrict(stencil.mv(transfer.prolong(v)))
-
-    offsets = box(len(stencil.shape))
     return probe(
-        product,
+        lambda v: stencil.mv(transfer.prolong(v)),
         stencil.channels,
         transfer.coarse_shape,
         stencil.periodic,
-        offsets,
+        box(len(stencil.shape)),
         np.dtype(stencil.coefficients.dtype),
+        then=transfer.restrict,
     )

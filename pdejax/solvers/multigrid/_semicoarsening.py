@@ -53,11 +53,15 @@ def semicoarsened(
 
 
 def restrict(field: GridField, grid: Grid) -> GridField:
-    """Weighted means on a coarser grid: the transpose of interpolation in the inner products of the quadratures."""
+    """A residual as weighted means on a coarser grid: the transpose of interpolation in the inner products of the
+    quadratures, and zero at the nodes that Dirichlet conditions give.
+    """
     values, first = field.values, field.values.ndim - len(grid.axes)
     for i, (fine, coarse) in enumerate(zip(field.grid.axes, grid.axes, strict=True)):
         if fine.n != coarse.n:
             values = _weigh(values, first + i, fine, coarse)
+        for at, _ in coarse.known_ends:
+            values = values.at[(slice(None),) * (first + i) + (at,)].set(0)
     return GridField(values, grid)
 
 

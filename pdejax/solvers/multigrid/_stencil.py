@@ -78,19 +78,24 @@ def probe(
     periodic: tuple[bool, ...],
     offsets: tuple[Offset, ...],
     dtype,
+    then: Callable[[Array], Array] = lambda image: image,
 ) -> Stencil:
-    """The stencil of a linear map `product` of arrays `(channels, *shape)`, known to couple `offsets` only.
+    """The stencil of a linear map of arrays `(channels, *shape)`, known to couple `offsets` only.
 
-    The map is applied to sums of unit vectors that are far enough apart not to meet (Curtis, Powell & Reid 1974).
+    The map is `product`, followed by `then`: in two parts, the compiler does not merge one into the other. It is
+    applied to sums of unit vectors that are far enough apart not to meet (Curtis, Powell & Reid 1974).
     """
     colours, count = _colouring(shape, periodic, offsets)
 
-    def image(index):
+    def image(before, index):
         chosen = (colours == index // channels)[None] & _unit(channels, index % channels, len(shape))
-        return product(chosen.astype(dtype))
+        # The loop carries the image, and finishes the one before: what is carried is computed once.
+        return product(chosen.astype(dtype)), then(before)
 
     # One after the other: the code is compiled once, and few arrays of the whole grid are alive.
-    images = jax.lax.map(image, jnp.arange(count * channels, dtype=jnp.int32))
+    nothing = jax.eval_shape(product, jax.ShapeDtypeStruct((channels, *shape), dtype))
+    start, indices = jnp.zeros(nothing.shape, nothing.dtype), jnp.arange(count * channels + 1, dtype=jnp.int32)
+    images = jax.lax.scan(image, start, indices)[1][1:]
     images = images.reshape(count, channels, channels, *shape)
 
     def column(step):

@@ -1,5 +1,6 @@
 """GCRO-DR and sequences of problems: SciPy's direct solutions, fewer products than fresh solves, transformations."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
@@ -8,7 +9,9 @@ import pytest
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
-from pdejax.solvers.linear._gcrodr import GCRODR
+import pdejax as pj
+from pdejax.solvers._sequence import solve_sequence, sort_by_parameters
+from pdejax.solvers.linear import GCRODR
 
 N = 24
 H = 1 / (N + 1)
@@ -74,7 +77,7 @@ def gmres_products(c, b, restart):
     return len(count)
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.complex128])
+@pytest.mark.parametrize("dtype", [pytest.param(jnp.float32, marks=pytest.mark.slow), jnp.complex128])
 def test_dtypes_preconditioner_guess_and_history(dtype):
     rtol = 1e-5 if dtype == jnp.float32 else 1e-10
     matrix = np.asarray(convection_matrix(30.0).todense())
@@ -131,17 +134,14 @@ def test_derivative_through_a_sequence_is_the_implicit_one():
 
 
 def test_says_how_it_failed():
-    b = jnp.asarray(sources(1)[0])
-    out, _ = GCRODR(1e-10, max_steps=1).solve(operator(20.0), b)
-    assert out.result == lx.RESULTS.max_steps_reached and int(out.stats["num_steps"]) == 1
+    b, solve = jnp.asarray(sources(1)[0]), eqx.filter_jit(lambda solver, b: solver.solve(operator(20.0), b))
+    assert solve(GCRODR(1e-30), b)[0].result == lx.RESULTS.stagnation
+    out, _ = solve(GCRODR(1e-10), jnp.zeros_like(b))
+    assert out.result == lx.RESULTS.successful and not np.any(out.value) and int(out.stats["num_matvecs"]) == 0
     # The shift moves no component forward within a cycle: no progress, and no claim of any.
     shift = lx.FunctionLinearOperator(lambda u: jnp.roll(u, 1), jax.ShapeDtypeStruct((64,), jnp.float64))
     out, _ = GCRODR(1e-10, restart=12, recycled=4).solve(shift, jnp.zeros(64).at[0].set(1.0))
     assert out.result == lx.RESULTS.stagnation
-    out, _ = GCRODR(1e-30).solve(operator(20.0), b)
-    assert out.result == lx.RESULTS.stagnation
-    out, recycle = GCRODR(1e-10).solve(operator(20.0), jnp.zeros_like(b))
-    assert out.result == lx.RESULTS.successful and not np.any(out.value) and int(out.stats["num_matvecs"]) == 0
 
 
 def test_refusals():
@@ -152,3 +152,47 @@ def test_refusals():
         GCRODR(1e-8).solve(operator(1.0), b["u"], GCRODR(1e-8, recycled=4).empty(b["u"]))
     with pytest.raises(TypeError, match="FGMRES"):
         GCRODR(1e-8).solve(operator(1.0), b["u"], None, {"preconditioner": jnp.tanh})
+
+
+def test_chain_goes_to_the_nearest():
+    points = np.array([0.0, 10.0, 1.0, 3.0, -2.5])
+    assert sort_by_parameters(points).tolist() == [0, 2, 3, 4, 1]
+    assert sort_by_parameters({"a": points[:, None], "b": np.zeros((5, 2, 2))}, block=2).tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match="jax.vmap"):
+        sort_by_parameters({"a": np.zeros(3), "b": np.zeros(4)})
+
+
+def darcy_problems(count, n=17):
+    zero = pj.Dirichlet(0.0)
+    grid = pj.Grid(x=pj.Uniform(n, lower=zero, upper=zero), y=pj.Uniform(n, lower=zero, upper=zero))
+    nodes = pj.Grid(x=pj.Uniform(n), y=pj.Uniform(n))
+    x, y = grid.mesh()
+    powers = np.random.default_rng(0).standard_normal((count, 2, 1, 1, 1))
+    media = jnp.asarray(np.exp(powers[:, 0] * np.sin(3 * x) + powers[:, 1] * y))
+    return media, jax.vmap(lambda a: pj.SteadyProblem(pj.equations.Darcy(pj.GridField(a, nodes)), grid))(media)
+
+
+def five_point(a):
+    """Flux form with arithmetic face means on the inner nodes, by SciPy."""
+    n = a.shape[0]
+    inner = np.pad(np.arange((n - 2) ** 2).reshape(n - 2, n - 2), 1, constant_values=-1)
+    matrix = sp.lil_array(((n - 2) ** 2, (n - 2) ** 2))
+    for i, j in np.argwhere(inner >= 0):
+        for k, m in ((i + 1, j), (i - 1, j), (i, j + 1), (i, j - 1)):
+            face = (a[i, j] + a[k, m]) / 2 * (n - 1) ** 2
+            matrix[inner[i, j], inner[i, j]] += face
+            if inner[k, m] >= 0:
+                matrix[inner[i, j], inner[k, m]] -= face
+    return sp.csc_array(matrix)
+
+
+def test_sequence_of_problems_comes_back_in_its_own_order():
+    media, problems = darcy_problems(4)
+    solution = solve_sequence(problems)
+    assert bool(jnp.all(solution.ok)) and solution.value.values.shape == (4, 1, 17, 17)
+    assert np.all(np.asarray(solution.error) < 1e-7) and solution.stats["num_matvecs"].shape == (4,)
+    for a, u in zip(np.asarray(media)[:, 0], np.asarray(solution.value.values)[:, 0], strict=True):
+        exact = spla.spsolve(five_point(a), np.ones(15 * 15)).reshape(15, 15)
+        np.testing.assert_allclose(u[1:-1, 1:-1], exact, atol=1e-7 * exact.max())
+    with pytest.raises(pj.solvers.SolveError, match="problem 0 of the sequence: The maximum number"):
+        solve_sequence(problems, GCRODR(1e-8, max_steps=1))
