@@ -174,9 +174,9 @@ def plate() -> pj.SteadyProblem:
 
 
 def beam() -> pj.SteadyProblem:
-    """The displacement upwards of a beam clamped at its left end, under its own weight."""
-    free = pj.Neumann(0.0)
-    x, y = pj.Uniform(97, 4.0, lower=pj.Dirichlet(0.0), upper=free), pj.Uniform(33, lower=free, upper=free)
+    """The displacement upwards of a beam clamped at both ends, under its own weight."""
+    free, clamped = pj.Neumann(0.0), pj.Dirichlet(0.0)
+    x, y = pj.Uniform(49, 2.0, lower=clamped, upper=clamped), pj.Uniform(25, lower=free, upper=free)
     grid = pj.Grid(x=x, y=y)
     weight = GridField.from_function(lambda x, y: (0 * x, 0 * x - 1e-2), grid)
     return pj.SteadyProblem(equations.LinearElasticity(1.0, 1.0, weight), grid, channels=2)
@@ -227,24 +227,26 @@ def explosion() -> pj.SteadyProblem:
 
 
 def phases() -> pj.SteadyProblem:
-    """Two phases, held in six patches by symmetry: coherence length 1/25, zero on the edges."""
+    """Two phases in six patches, where a weak source pulls each of them: coherence length 1/25, zero on the edges."""
     grid = box(63)
-    guess = GridField.from_function(lambda x, y: jnp.sin(3 * jnp.pi * x) * jnp.sin(2 * jnp.pi * y), grid)
-    return pj.SteadyProblem(equations.GinzburgLandauSteady(0.04), grid, guess=guess)
+    pull = GridField.from_function(lambda x, y: 0.3 * jnp.sin(3 * jnp.pi * x) * jnp.sin(2 * jnp.pi * y), grid)
+    return pj.SteadyProblem(equations.GinzburgLandauSteady(0.04, pull), grid, guess=3.0 * pull)
 
 
-def transport() -> pj.SteadyProblem:
-    """The potential of the mesh that is dense where the example of this equation asks for it."""
-    return pj.SteadyProblem(equations.MongeAmpere.example().equation, pj.Grid(x=pj.Fourier(64), y=pj.Fourier(64)))
+def bowl() -> pj.SteadyProblem:
+    """A convex surface over the square, zero on the edges, more curved around one point."""
+    grid = box(49)
+    curvature = GridField.from_function(lambda x, y: 1 + 9 * jnp.exp(-((x - 0.3) ** 2 + (y - 0.6) ** 2) / 0.02), grid)
+    return pj.SteadyProblem(equations.MongeAmpere(curvature), grid)
 
 
 def creeping() -> pj.SteadyProblem:
-    """Stream function of slow flow in a box whose lid and bottom move in opposite directions."""
+    """Stream function, times 100, of slow flow in a box whose lid and bottom move in opposite directions."""
     return cavity(equations.Stokes(1.0, walls={"y": ((-1.0, 0.0), (1.0, 0.0))}))
 
 
 def lid() -> pj.SteadyProblem:
-    """Stream function of the flow in a box under a moving lid, Reynolds number 400."""
+    """Stream function, times 100, of the flow in a box under a moving lid, Reynolds number 400."""
     return cavity(equations.SteadyNavierStokes(1 / 400, walls={"y": (None, (1.0, 0.0))}))
 
 
@@ -276,7 +278,7 @@ STEADY = {
     equations.PoissonBoltzmann: electrolyte,
     equations.Bratu: explosion,
     equations.GinzburgLandauSteady: phases,
-    equations.MongeAmpere: transport,
+    equations.MongeAmpere: bowl,
     equations.Stokes: creeping,
     equations.SteadyNavierStokes: lid,
     equations.SteadyState: island,
@@ -286,7 +288,7 @@ STEADY = {
 def quantity(problem: pj.SteadyProblem, u: GridField) -> GridField:
     """What is drawn of a steady solution."""
     if isinstance(problem.equation, equations.Stokes | equations.SteadyNavierStokes):
-        return problem.equation.flow(u).stream_function()
+        return 100.0 * problem.equation.flow(u).stream_function()
     if isinstance(problem.equation, equations.Biharmonic):
         return u.resample((65, 65))
     return u[1] if isinstance(problem.equation, equations.LinearElasticity) else u

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -48,9 +49,9 @@ def wind() -> pj.SteadyProblem:
     return pj.SteadyProblem(pj.equations.SteadyAdvectionDiffusion(velocity, 5e-3, 1.0, upwind=True), square())
 
 
-def roof() -> pj.SteadyProblem:
-    """p-Laplace, p = 4."""
-    return pj.SteadyProblem(pj.equations.PLaplace(4.0, 0.1, 1.0), square())
+def saturated() -> pj.SteadyProblem:
+    """A cubic term that flattens the top."""
+    return pj.SteadyProblem(pj.equations.SemilinearPoisson(1e3, 1e2), square(33))
 
 
 PANELS = {
@@ -78,8 +79,8 @@ PANELS = {
             "GMRES, multigrid": GMRES(preconditioner=Multigrid()),
         },
     ),
-    "nonlinear, with an energy: p = 4": (
-        roof,
+    "nonlinear, with an energy: a cubic term": (
+        saturated,
         {
             "Newton": pj.solvers.Newton(),
             "Sobolev descent": pj.solvers.SobolevDescent(),
@@ -110,7 +111,7 @@ def draw(found: dict[str, dict[str, np.ndarray]]) -> Any:
         for axes, (title, lines) in zip(figure.subplots(2, 2, sharey=True).flat, found.items(), strict=True):
             for i, (label, history) in enumerate(lines.items()):
                 axes.semilogy(history, color=palette.series[i], label=label, marker="o", markersize=2, linewidth=1.2)
-            axes.set(title=title, xlabel="step", ylim=(3e-7, 30))
+            axes.set(title=title, xlabel="step", ylim=(1e-9, 1e5))
             axes.set_xlim(0, 105 if max(map(len, lines.values())) > 60 else None)
             axes.grid(True, axis="y")
             axes.legend(loc="upper right", fontsize=7.5)
@@ -121,6 +122,7 @@ def draw(found: dict[str, dict[str, np.ndarray]]) -> Any:
 
 
 if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
     path = PICTURES / "convergence.png"
     render(draw(histories()), (7.6, 5.6), path)
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")

@@ -8,7 +8,7 @@ KINDS = ("threshold", "contrast", "lognormal", "constant")
 
 
 def permeability(kind: str, n: int, ndim: int = 2, seed: int = 0) -> np.ndarray:
-    """`threshold` 12 | 3, `contrast` 1e4 | 1, `lognormal` exp(2 g), of a Gaussian field g with spectrum (k^2 + 9)^-2."""
+    """`threshold` 12 | 3, `contrast` 1e4 | 1, `lognormal` exp(2 g), of a Gaussian field g of spectrum (k^2 + 9)^-2."""
     modes = np.meshgrid(*[np.arange(n)] * ndim, indexing="ij", sparse=True)
     noise = np.random.default_rng(seed).standard_normal((n,) * ndim)
     g = scipy.fft.idctn(noise / (np.pi**2 * sum(k**2 for k in modes) + 9) ** (ndim / 2), norm="ortho")

@@ -3,7 +3,7 @@
 Even and odd wave numbers are found apart. With `N` intervals `sin(2 pi m j / N)` is a mode of the real FFT of length
 `N`; the odd wave numbers are a transform of type III of half the length, on data folded about the centre, which one
 real FFT of length `N / 2` gives (Makhoul 1980). Classical half-length algorithms (Cooley, Lewis & Welch 1970) take a
-running sum or divide by sines, which costs digits; here nothing but rotations stands between the data and the FFTs.
+running sum or divide by sines, which amplifies rounding; here only rotations stand between the data and the FFTs.
 """
 
 from collections.abc import Callable

@@ -35,7 +35,8 @@ from ._uniform import Uniform, centred_closure_weights, closure_weights
 # From this size on, two products of half the size beat one (1.8x at 421, 0.9x at 85 nodes, measured on one CPU core).
 _SPLIT_SIZE = 160
 
-# From this size on, FFTs beat two products of half the size.
+# From this size on FFTs beat two products of half the size: a million numbers on one CPU core take 8.2 against 11.8 ms
+# at 385 nodes along the last dimension, 11.6 against 12.7 ms along the first (which has to be transposed).
 _WAVE_SIZE = 400
 
 
@@ -127,7 +128,7 @@ def second_derivative_modes(axis: Uniform | Chebyshev) -> DenseModes | WaveModes
 def _wave_modes(n: int, centred: bool, lower: type, upper: type, step: float) -> WaveModes | None:
     """The modes in closed form, `None` where they are of type IV (cells, a value at one end and a slope at the other).
 
-    Table of transforms: Strang 1999, section 2.
+    Table of transforms: Strang 1999.
     """
     cells = n if centred or lower is Periodic else n - 1
     match centred, lower is Periodic or lower is Neumann, upper is Periodic or upper is Neumann:

@@ -131,9 +131,11 @@ def symmetrising_weights(grid: Grid) -> np.ndarray:
 
 def unknowns(problem: SteadyProblem) -> Unknowns:
     """The problem in the precision of its field data (the default one if it has none), complex if any datum is."""
-    leaves = [x for x in jax.tree.leaves((problem.equation, problem.grid, problem.guess)) if eqx.is_inexact_array(x)]
+    is_field = lambda x: isinstance(x, GridField)
+    leaves = jax.tree.leaves((problem.equation, problem.grid, problem.guess), is_leaf=is_field)
     arrays = [x for x in jax.tree.leaves((problem.equation, problem.guess)) if eqx.is_inexact_array(x) and x.ndim > 1]
     dtype = jnp.result_type(*(x.real.dtype for x in arrays)) if arrays else jnp.result_type(float)
-    if any(jnp.iscomplexobj(x) for x in leaves):
+    # Half the spectrum of a real field is complex, the field is not.
+    if any(not x.is_real if is_field(x) else eqx.is_inexact_array(x) and jnp.iscomplexobj(x) for x in leaves):
         dtype = np.result_type(np.dtype(dtype), np.complex64)
     return Unknowns(problem, np.dtype(dtype))

@@ -36,12 +36,13 @@ def read_symbol(
     if is_traced((operator, basis)):
         # In the default precision, whatever mixture the leaves have.
         operator, basis = jax.tree.map(_default_precision, (operator, basis))
-        return _units(operator, apply, basis, channels, real)
+        return _units(operator, apply, basis, channels, real, np.ones(()))
     generator = np.random.default_rng(0)
     with jax.core.eval_context(), jax.enable_x64(True):
         operator, basis = in_float64((operator, basis))
         random = [_random_values(generator, basis, channels, real) for _ in range(2)]
-        symbol, modes, images = jax.tree.map(np.asarray, _probe(operator, apply, basis, channels, real, random))
+        probed = _probe(operator, apply, basis, channels, real, random, np.ones(()))
+        symbol, modes, images = jax.tree.map(np.asarray, probed)
     _check(type(operator).__name__, basis, symbol, modes, images)
     return symbol
 
@@ -107,19 +108,21 @@ def _random_values(generator: np.random.Generator, basis: Eigenbasis, channels: 
 
 
 @eqx.filter_jit
-def _probe(operator, apply, basis: Eigenbasis, channels: int, real: bool, random: list):
+def _probe(operator, apply, basis: Eigenbasis, channels: int, real: bool, random: list, one):
     """The symbol, and modes and images of two random fields and the image of their sum, in one compilation."""
     # Random node values satisfy the homogeneous conditions once they are modes.
     a, b = (basis.from_values(jnp.asarray(values)).reshape(channels, *basis.shape(real)) for values in random)
     images = [_apply(operator, apply, f, basis, real) for f in (a, b, a + b)]
-    return _units(operator, apply, basis, channels, real), a, images
+    return _units(operator, apply, basis, channels, real, one), a, images
 
 
 @eqx.filter_jit
-def _units(operator, apply, basis: Eigenbasis, channels: int, real: bool) -> Array:
+def _units(operator, apply, basis: Eigenbasis, channels: int, real: bool, one) -> Array:
+    # `one` is an argument because XLA would work out transforms of a constant while it compiles, a minute at 129^3.
     columns = []
     for j in range(channels):
-        unit = jnp.zeros((channels, *basis.shape(real)), basis.dtype(real)).at[j].set(1)
+        unit = jnp.zeros((channels, *basis.shape(real)), basis.dtype(real))
+        unit = unit.at[j].set(jnp.asarray(one).astype(unit.dtype))
         columns.append(_apply(operator, apply, unit, basis, real))
     return jnp.stack(columns, axis=1)
 

@@ -92,8 +92,8 @@ def make_grid(boundary, edge):
 
 
 def line(n, ends, centred):
-    """Matrices of one axis: `divergence`, `mean` and `slope` (with its boundary part `given`) at the faces, of which the
-    first and last are the ends, and `central`, which takes slopes at faces to those at nodes.
+    """Matrices of one axis: `divergence`, `mean` and `slope` (with its boundary part `given`) at the faces, of which
+    the first and last are the ends, and `central`, which takes slopes at faces to those at nodes.
     """
     if ends[0][0] == "ring":
         up, one = sp.eye_array(n, k=1) + sp.eye_array(n, k=1 - n), sp.eye_array(n)
@@ -129,7 +129,9 @@ def plane(boundary):
     for i, n in enumerate(SHAPE):
         *matrices, given, central = line(n, ends[i], centred)
         matrices.append(central)
-        lift = (lambda m: sp.kron(m, sp.eye_array(SHAPE[1]))) if i == 0 else (lambda m: sp.kron(sp.eye_array(SHAPE[0]), m))
+        lift = (
+            (lambda m: sp.kron(m, sp.eye_array(SHAPE[1]))) if i == 0 else (lambda m: sp.kron(sp.eye_array(SHAPE[0]), m))
+        )
         given = np.repeat(given, SHAPE[1]) if i == 0 else np.tile(given, SHAPE[0])
         lines.append((*map(sp.csr_array, map(lift, matrices)), given))
         along = np.ones(n)

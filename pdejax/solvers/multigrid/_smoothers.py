@@ -92,7 +92,7 @@ class GaussSeidel(AbstractSmoother):
 
     @property
     def steps(self) -> np.ndarray:
-        return np.tile(np.arange(2**self.ndim), self.sweeps)
+        return np.tile(np.arange(2**self.ndim, dtype=np.int32), self.sweeps)
 
     def correction(self, stencil: Stencil, tables: Array, r: Array, step: Array) -> Array:
         index = [jax.lax.broadcasted_iota(jnp.int32, stencil.shape, i) for i in range(self.ndim)]

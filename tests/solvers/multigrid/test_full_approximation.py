@@ -42,10 +42,14 @@ def test_cycles_do_not_depend_on_the_grid(sizes):
 
 @SLOW
 @pytest.mark.parametrize("cycle", ["V", "W"])
-@pytest.mark.parametrize("ends", [(D, pj.Neumann(0.5)), (pj.Robin(2.0, 0.3), pj.Dirichlet(0.2))], ids=["slope", "robin"])
+@pytest.mark.parametrize(
+    "ends", [(D, pj.Neumann(0.5)), (pj.Robin(2.0, 0.3), pj.Dirichlet(0.2))], ids=["slope", "robin"]
+)
 def test_other_ends_and_cycles(cycle, ends):
     problem = pj.SteadyProblem(E.SemilinearPoisson(30.0, 5.0), grid_of(17, *ends))
-    found, newton = (pj.solve(problem, m).value.values for m in (S.FullApproximation(cycle=cycle), S.Newton(rtol=1e-12)))
+    found, newton = (
+        pj.solve(problem, m).value.values for m in (S.FullApproximation(cycle=cycle), S.Newton(rtol=1e-12))
+    )
     np.testing.assert_allclose(found, newton, atol=1e-6 * float(jnp.abs(newton).max()))
 
 
@@ -59,7 +63,7 @@ def test_p_laplace(n):
 
 
 def test_gradient_triple_over_a_batch():
-    """Forward and reverse derivatives and differences, with respect to the source and the strength of the cubic term."""
+    """Forward and reverse derivatives and differences, with respect to the source and the cubic term."""
     grid, generator = grid_of(17), np.random.default_rng(0)
     weights = jnp.asarray(generator.uniform(size=(17, 17)))
     points = {"f": 50 + 50 * generator.uniform(size=(2, 1, 17, 17)), "c": np.array([5.0, 20.0])}
@@ -80,7 +84,7 @@ def test_gradient_triple_over_a_batch():
     pushed, ((_, fine), slope) = everything(method, at(0.0))
     up, down = (everything(method, at(t))[1][0][0] for t in (h, -h))
     central = (up - down) / (2 * h)
-    pulled = np.sum(slope["f"] * step["f"], axis=(1, 2, 3)) + slope["c"] * step["c"]
+    pulled = np.sum(np.asarray(slope["f"]) * step["f"], axis=(1, 2, 3)) + np.asarray(slope["c"]) * step["c"]
     assert np.all(fine)
     np.testing.assert_allclose(pulled, central, rtol=1e-6)
     np.testing.assert_allclose(pushed, central[1], rtol=1e-6)
@@ -88,8 +92,8 @@ def test_gradient_triple_over_a_batch():
 
 def test_one_cycle_is_never_success():
     solution = pj.solve(cubic(17), S.FullApproximation(), max_steps=1, throw=False)
-    assert not solution.ok and solution.result == RESULTS.nonlinear_max_steps_reached
-    assert int(solution.stats["num_steps"]) == 1 and 1e-8 < float(solution.error) < 0.5
+    assert not bool(solution.ok) and solution.result == RESULTS.nonlinear_max_steps_reached
+    assert int(solution.stats["num_steps"]) == 1 and 1e-8 < float(solution.error) < 1
 
 
 @pytest.mark.parametrize(

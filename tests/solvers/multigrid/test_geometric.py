@@ -68,7 +68,9 @@ def test_probe_recovers_any_operator_of_next_neighbours_and_galerkin_is_the_trip
     p = dense(transfer.prolong, coarse)
     np.testing.assert_allclose(dense(transfer.restrict, (channels, *shape)), p.T, atol=1e-12 * np.abs(p).max())
     product = p.T @ matrix @ p
-    np.testing.assert_allclose(dense(galerkin(stencil, transfer).mv, coarse), product, atol=1e-11 * np.abs(product).max())
+    np.testing.assert_allclose(
+        dense(galerkin(stencil, transfer).mv, coarse), product, atol=1e-11 * np.abs(product).max()
+    )
 
 
 def diffusion(shape, along=(1.0, 1.0), contrast=1.0, seed=0):
@@ -88,6 +90,8 @@ SMOOTHERS = {
     "gauss-seidel": M.GaussSeidel(),
     "line": M.Line((0, 1), sweeps=1),
 }
+# What a cycle leaves of the error in the energy norm; on these grids 0.24, 0.19, 0.37 and 0.14 with two grids.
+BOUNDS = {"jacobi": 0.3, "chebyshev": 0.25, "gauss-seidel": 0.45, "line": 0.2}
 CYCLES = [("jacobi", "V"), ("gauss-seidel", "F"), ("chebyshev", "W"), ("line", "V")]
 
 
@@ -95,19 +99,21 @@ CYCLES = [("jacobi", "V"), ("gauss-seidel", "F"), ("chebyshev", "W"), ("line", "
     "smoother,cycle",
     [pytest.param(s, c, marks=() if (s, c) in CYCLES else SLOW) for s in SMOOTHERS for c in ("V", "W", "F", "full")],
 )
-def test_every_cycle_reduces_the_error_and_is_symmetric_positive(smoother, cycle):
+def test_every_cycle_reduces_the_error_and_is_symmetric_positive(smoother, cycle, monkeypatch):
+    monkeypatch.setattr(_hierarchy, "_COARSEST", 5)  # Four grids: the least for which no two cycles are the same.
     shape = (9, 10)
     matrix = diffusion(shape, contrast=12.0)
     levels = M.hierarchy(stencil_of(matrix, shape, (False, False)), SMOOTHERS[smoother], cycle)
-    assert len(levels.levels) == 1
+    assert len(levels.levels) == 3
     inverse = dense(levels.apply, (1, *shape))
-    # In the energy norm, where the cycle is self-adjoint: the norm of what one cycle leaves.
-    root = np.linalg.cholesky(matrix).T
+    root = np.linalg.cholesky(matrix).T  # The energy norm of v is that of root @ v.
     left = np.linalg.norm(np.eye(90) - root @ inverse @ root.T, 2)
-    assert left < (0.2 if cycle == "full" else 0.25), left
+    assert left < BOUNDS[smoother], left
     if cycle != "full":
-        np.testing.assert_allclose(inverse, inverse.T, atol=1e-12 * np.abs(inverse).max())
-        assert np.linalg.eigvalsh(inverse).min() > 0
+        # An F-cycle visits the coarse grid first by itself, then by a V-cycle, and is symmetric only nearly so.
+        allowed = 1e-3 if cycle == "F" else 1e-12
+        np.testing.assert_allclose(inverse, inverse.T, atol=allowed * np.abs(inverse).max())
+        assert np.linalg.eigvalsh(inverse + inverse.T).min() > 0
     else:
         assert np.abs(inverse - inverse.T).max() > 1e-6 * np.abs(inverse).max()
         one = Cycle(levels, jax.ShapeDtypeStruct((1, *shape), np.dtype(float)), False)
