@@ -17,6 +17,11 @@ class AbstractEquation(eqx.Module):
     def residual(self, u: AbstractField) -> AbstractField:
         """Left-hand side minus right-hand side, on whatever kind of field `u` is."""
 
+    @property
+    def is_complex(self) -> bool:
+        """Whether the unknown is complex even where all data are real."""
+        return False
+
 
 class AbstractSteady(AbstractEquation):
     """An equation without time: subclasses write `residual(u)`."""
@@ -128,11 +133,12 @@ class Showcase(eqx.Module):
 
 def parameter(value) -> Array:
     """A physical parameter as a differentiable leaf."""
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float | complex | tuple | list):
         return value
     # Also inside jit a number stays known, so that steppers can compute their coefficients from it in float64.
     with jax.ensure_compile_time_eval():
-        return jnp.asarray(float(value))
+        value = jnp.asarray(value)
+        return value.astype(jnp.result_type(complex if jnp.iscomplexobj(value) else float))
 
 
 def data(value):

@@ -100,6 +100,10 @@ class Helmholtz(AbstractSteady):
     source: Array | AbstractField = eqx.field(converter=data, default=1.0)
     damping: Array | AbstractField | None = eqx.field(converter=data, default=None)
 
+    @property
+    def is_complex(self) -> bool:
+        return self.damping is not None
+
     def residual(self, u: AbstractField) -> AbstractField:
         oscillation = -laplacian(u) - factor(self.wavenumber, u) ** 2 * u
         if self.damping is not None:

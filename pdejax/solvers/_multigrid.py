@@ -26,8 +26,8 @@ class Multigrid(AbstractPreconditioner):
     products with black-box interpolation (Dendy 1982), so no equation has to describe itself. In single precision at
     most: a preconditioner steers, the residual decides.
 
-    **Arguments:** `cycle`: `"V"`, `"W"`, `"F"`, or `"full"` (nested iteration; not symmetric, so for `GMRES` or
-    `Richardson`); `smoother`: from `pdejax.solvers.multigrid`: `Jacobi`, `Chebyshev`, `GaussSeidel`, `Line`.
+    **Arguments:** `cycle`: `"V"` or `"W"`; `"F"` or `"full"` (nested iteration), which are not symmetric, for `GMRES`;
+    `smoother`: from `pdejax.solvers.multigrid`: `Jacobi`, `Chebyshev`, `GaussSeidel`, `Line`.
 
     **Raises** `ValueError` if the operator reaches farther than next neighbours.
     """
@@ -51,7 +51,7 @@ class Multigrid(AbstractPreconditioner):
         offsets = box(len(grid.shape)) if self.offsets is None else self.offsets
         single = np.complex64 if np.issubdtype(system.dtype, np.complexfloating) else np.float32
         fine = probe(product.mv, system.problem.channels, grid.shape, wraps(grid), offsets, system.dtype)
-        definite = lx.is_positive_semidefinite(product) and self.cycle != "full"
+        definite = lx.is_positive_semidefinite(product) and self.cycle in ("V", "W")
         return Cycle(hierarchy(fine.astype(single), self.smoother, self.cycle), system.structure(), definite)
 
 

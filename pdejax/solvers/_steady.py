@@ -136,6 +136,8 @@ def unknowns(problem: SteadyProblem) -> Unknowns:
     arrays = [x for x in jax.tree.leaves((problem.equation, problem.guess)) if eqx.is_inexact_array(x) and x.ndim > 1]
     dtype = jnp.result_type(*(x.real.dtype for x in arrays)) if arrays else jnp.result_type(float)
     # Half the spectrum of a real field is complex, the field is not.
-    if any(not x.is_real if is_field(x) else eqx.is_inexact_array(x) and jnp.iscomplexobj(x) for x in leaves):
+    if problem.equation.is_complex or any(
+        not x.is_real if is_field(x) else eqx.is_inexact_array(x) and jnp.iscomplexobj(x) for x in leaves
+    ):
         dtype = np.result_type(np.dtype(dtype), np.complex64)
     return Unknowns(problem, np.dtype(dtype))

@@ -36,7 +36,7 @@ class Hierarchy(eqx.Module):
 
     def apply(self, f: Array) -> Array:
         """One cycle from zero for `A u = f`, arrays `(channels, *shape)`: a linear map, symmetric if the operator is
-        and the cycle is not `"full"`.
+        and the cycle is `"V"` or `"W"`.
         """
         if self.cycle == "full":
             return self._full(f, 0)
