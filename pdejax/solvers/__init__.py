@@ -32,6 +32,8 @@ from ._preconditioner import Unpreconditioned as Unpreconditioned
 from ._problem import EvolutionProblem as EvolutionProblem
 from ._problem import SteadyProblem as SteadyProblem
 from ._resolution import sufficient_grid as sufficient_grid
+from ._sequence import solve_sequence as solve_sequence
+from ._sequence import sort_by_parameters as sort_by_parameters
 from ._solution import RESULTS as RESULTS
 from ._solution import Solution as Solution
 from ._solution import SolveError as SolveError
