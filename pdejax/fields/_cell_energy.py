@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ..grids import Dirichlet, Held, Neumann, Periodic, Uniform, along
+from ..grids import Dirichlet, Held, Neumann, Periodic, Robin, Uniform, along
 from ._expression import AbstractExpression, Leaf, Product, Sum, evaluate, leaves
 from ._function_field import FunctionField
 from ._grid_field import GridField, check_nodes, free, sample
@@ -16,8 +16,12 @@ from ._symbolic_field import SymbolicField
 
 
 def has_cells(integrand: SymbolicField, u: GridField) -> bool:
-    """Whether the energy of `integrand` at `u` is a sum over cells: `Uniform` axes of order 2, first derivatives."""
+    """Whether the energy of `integrand` at `u` is a sum over cells: `Uniform` axes of order 2, first derivatives.
+
+    Robin ends would add an energy of their own on the boundary.
+    """
     uniform = all(isinstance(axis, Uniform) and axis.order == 2 and axis.n >= 4 for axis in u.grid.axes)
+    uniform = uniform and not any(isinstance(end, Robin) for axis in u.grid.axes for end in (axis.lower, axis.upper))
     first = all(sum(leaf.orders) <= 1 for leaf in leaves(integrand.expression))
     return uniform and first and u.names == integrand.coordinates
 

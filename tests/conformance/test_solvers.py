@@ -190,7 +190,7 @@ def truth(kind, boundary, data):
 def random_data(kind, boundary):
     """A point and a direction `{"a", "f", "edge"}`."""
     generator = np.random.default_rng(3)
-    coefficient = {"positive": (12.0, 3.0), "singular": (12.0, 3.0), "nonsymmetric": (0.5, 0.3)}.get(kind, (6.0, 5.0))
+    coefficient = {"positive": (12.0, 3.0), "singular": (12.0, 3.0), "nonsymmetric": (0.5, 0.3)}.get(kind, (5.7, 5.0))
     a = np.where(generator.standard_normal(SHAPE) > 0, *coefficient)
     point = {"a": a, "f": generator.standard_normal(SHAPE), "edge": 1.0}
     step = {"a": 0.1 * a * generator.uniform(-1, 1, SHAPE), "f": generator.standard_normal(SHAPE), "edge": 0.4}
