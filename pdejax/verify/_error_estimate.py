@@ -6,6 +6,7 @@ from jaxtyping import Array
 
 from ..equations import Poisson
 from ..fields import AbstractField, GridField, sample
+from ..grids import Chebyshev
 from ..solvers import SteadyProblem
 from ..solvers._steady import Unknowns, unknowns
 
@@ -37,8 +38,11 @@ def error_estimate(problem: SteadyProblem, u: AbstractField) -> ErrorEstimate:
     stiffness = jnp.abs(jnp.sum(jnp.conj(z) * product(z))) / jnp.where(square > 0, square, jnp.ones_like(square))
     absolute = jnp.sqrt(square) / jnp.where(square > 0, stiffness, jnp.ones_like(square))
     size = _seminorm(system, w)
-    # Sums over nodes to integrals.
-    volume = jnp.asarray(np.prod([axis.weights.max() for axis in problem.grid.axes]), absolute.dtype)
+    # Sums over nodes to integrals: what a node in the middle stands for.
+    cells = [
+        axis.weights.max() if isinstance(axis, Chebyshev) else np.ptp(axis.points[:2]) for axis in problem.grid.axes
+    ]
+    volume = jnp.asarray(np.prod(cells), absolute.dtype)
     relative = absolute / jnp.where(size > 0, size, jnp.ones_like(size))
     return ErrorEstimate(absolute * jnp.sqrt(volume), relative)
 
