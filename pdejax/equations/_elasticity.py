@@ -39,7 +39,7 @@ class LinearElasticity(AbstractSteady):
 
     def _force(self, u: AbstractField, i: int) -> AbstractField:
         names, lame, shear = u.space_names, self.lame, self.shear
-        terms = [u[i].diffuse_along(lame + 2.0 * shear, names[i])]
+        terms = [u[i].diffuse_along(lame, names[i]), 2.0 * u[i].diffuse_along(shear, names[i])]
         for j, name in enumerate(names):
             if j != i:
                 terms.append(u[i].diffuse_along(shear, name))

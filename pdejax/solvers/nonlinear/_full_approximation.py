@@ -40,7 +40,9 @@ class FullApproximation(AbstractMethod):
     that of zero; `sweeps` of damped nonlinear Jacobi before and after each coarse correction; `damping`; `cycle`: `"V"`
     or `"W"`.
 
-    It starts from `problem.guess`. `stats`: `num_steps` (cycles), `residual_history`. The result is `stagnation` when a
+    It starts from `problem.guess` and has no globalisation: where the diagonal of the linearisation varies much along
+    the way (the p-Laplace operator from zero) the first cycle may leave the domain, and the result says `nonfinite`;
+    `NewtonKrylov` is safer there. `stats`: `num_steps` (cycles), `residual_history`. The result is `stagnation` when a
     cycle no longer reduces the residual. Gradients use the implicit function theorem with GMRES and linear multigrid.
 
     **Raises** `ValueError` if the axes do not nest or the operator reaches farther than next neighbours, `TypeError`

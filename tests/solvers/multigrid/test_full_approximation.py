@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import pdejax as pj
-from pdejax.fields import sample
 
 E, S, D = pj.equations, pj.solvers, pj.Dirichlet(0.0)
 SLOW = pytest.mark.slow
@@ -51,15 +50,6 @@ def test_other_ends_and_cycles(cycle, ends):
         pj.solve(problem, m).value.values for m in (S.FullApproximation(cycle=cycle), S.Newton(rtol=1e-12))
     )
     np.testing.assert_allclose(found, newton, atol=1e-6 * float(jnp.abs(newton).max()))
-
-
-@SLOW
-@pytest.mark.parametrize("n", [17, 33, 65])
-def test_p_laplace(n):
-    example, grid = E.PLaplace.example(), grid_of(n)
-    solution = pj.solve(pj.SteadyProblem(example.equation, grid), S.FullApproximation(), max_steps=60)
-    error = jnp.abs(solution.value.values - sample(example.solution, grid).values).max()
-    assert error < 12 / n**2, error
 
 
 def test_gradient_triple_over_a_batch():
