@@ -254,6 +254,8 @@ class GridField(AbstractField):
         index %= self.channels
         at = (slice(None),) * (self.data.ndim - 1 - len(self.grid.axes)) + (slice(index, index + 1),)
         grid = self.grid.flipped(self._flips[index]) if self._flips else self.grid
+        if self.channels > 1:
+            grid = jax.tree.map(lambda x: _of_channel(x, index, self.channels, len(grid.axes)), grid)
         return make(self.data[at], grid, self._kind, self._real)
 
     def __add__(self, other) -> "GridField":
@@ -489,6 +491,12 @@ def free(grid: Grid) -> Grid:
     sums and products do not satisfy their terms' conditions.
     """
     return grid.with_axes(getattr(axis, "free", axis) for axis in grid.axes)
+
+
+def _of_channel(datum: Array, index: int, channels: int, ndim: int) -> Array:
+    """Boundary data `(channels, ...)` of one channel; data for all channels alike stay as they are."""
+    own = jnp.ndim(datum) == ndim and datum.shape[0] == channels
+    return datum[index : index + 1] if own else datum
 
 
 def check_nodes(a: Grid, b: Grid) -> None:
