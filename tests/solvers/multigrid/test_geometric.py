@@ -195,7 +195,7 @@ def elastic_problem():
 
 
 PROBLEMS = {
-    "one axis": (line_problem, 6),
+    "one axis": (line_problem, 10),
     "tensor": (tensor_problem, 16),
     "three axes": (solid_problem, 12),
     "elasticity": (elastic_problem, 20),
