@@ -185,7 +185,8 @@ def _shrunk(problem: SteadyProblem) -> SteadyProblem:
         if isinstance(x, GridField) and x.grid.shape == grid.shape:
             values = generator.uniform(0.5, 1.5, (x.channels, *small.shape))
             return GridField(jnp.asarray(values.astype(jnp.result_type(x.values))), small.as_coefficient())
-        return generator.uniform(0.5, 1.5, x.shape) if isinstance(x, jax.core.Tracer) else x
+        # Numbers too: what is remembered must hold for other values, also where these happen to be zero.
+        return generator.uniform(0.5, 1.5, x.shape).astype(x.dtype) if eqx.is_inexact_array(x) else x
 
     equation = jax.tree.map(shrink, problem.equation, is_leaf=lambda x: isinstance(x, GridField))
     return SteadyProblem(equation, small, problem.channels)
