@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 
 @pytest.fixture
@@ -14,6 +15,8 @@ def jax_settings():
     yield
     for name, value in before.items():
         jax.config.update(name, value)
+    # the open cache outlives the setting: without this, all tests that follow would write to it
+    compilation_cache.reset_cache()
 
 
 CONFIG = """
