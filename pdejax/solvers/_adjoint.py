@@ -1,15 +1,19 @@
 import abc
+import functools
 import math
 from collections.abc import Callable
 
 import equinox as eqx
+import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 import lineax as lx
 import numpy as np
+import optimistix as optx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PyTree
 
+from ._implicit import Measured, default_linear, implicit
 from ._solution import RESULTS
 
 Step = Callable[[PyTree, Array], PyTree]  # (state, index of the step) -> state
@@ -27,8 +31,11 @@ class AbstractAdjoint(eqx.Module):
         return state, RESULTS.successful
 
 
-class UnrolledAdjoint(AbstractAdjoint):
-    """Keep every intermediate of every step."""
+class UnrolledAdjoint(AbstractAdjoint, optx.AbstractAdjoint):
+    """Keep every intermediate of every step, of a time stepping or of an iteration."""
+
+    def apply(self, primal_fn, rewrite_fn, inputs, tags):
+        return primal_fn((*inputs, functools.partial(eqxi.while_loop, kind="bounded")))
 
     def loop(self, step: Step, state: PyTree, first: Array, count: int) -> PyTree:
         return _scan(step, state, first, count)
@@ -54,23 +61,45 @@ class CheckpointedAdjoint(AbstractAdjoint):
         return _nested(step, state, first, count, self.levels)
 
 
-class RecursiveAdjoint(AbstractAdjoint):
-    """Halve the interval again and again: about `2 log2(n)` states in memory, each step redone `log2(n)` times."""
+class RecursiveAdjoint(AbstractAdjoint, optx.AbstractAdjoint):
+    """Halve the interval again and again: about `2 log2(n)` states in memory, each step redone `log2(n)` times.
+
+    For an iteration, whose length is not known before, checkpoints move while it runs (Stumm & Walther 2010); it has
+    no forward derivative then.
+    """
+
+    def apply(self, primal_fn, rewrite_fn, inputs, tags):
+        return primal_fn((*inputs, functools.partial(eqxi.while_loop, kind="checkpointed")))
 
     def loop(self, step: Step, state: PyTree, first: Array, count: int) -> PyTree:
         return _nested(step, state, first, count, max(1, math.ceil(math.log2(max(count, 2)))))
 
 
-class ImplicitAdjoint(AbstractAdjoint):
-    """For runs into a steady state: the gradient of the fixed point of the step by the implicit function theorem.
+class ImplicitAdjoint(AbstractAdjoint, optx.AbstractAdjoint):
+    """The gradient of a fixed point by the implicit function theorem, for iterations and for runs into a steady state.
 
-    The state stands still when `u = step(u)`; its derivative solves `(I - d step/du) du = d step/d(parameters)`, by
-    GMRES (lineax). Memory does not grow with the number of steps, and the initial field has no influence. If the last
-    step still moves the state by more than `rtol`, the result is `not_stationary`. Conserved quantities make the
-    system singular: their dependence on the initial field is not seen.
+    Where `u = T(u)`, the derivative solves `(I - dT/du) du = dT/d(parameters)`, iteratively and without forming a
+    matrix. Memory does not grow with the number of steps, and the start has no influence.
+
+    **Arguments:**
+
+    - `linear`: the lineax solver of that system, e.g. `solvers.FGMRES(1e-6)`, `solvers.Neumann(1e-6)`,
+      `lineax.BiCGStab(1e-6, 1e-6)`, `solvers.Neumann(terms=5)`; without one `FGMRES` to 1e-10 (float64) or 1e-5.
+    - `accept`: a solution of it with a larger relative residual becomes NaN: gradients have no result code, and a wrong
+      one should not look like a right one.
+    - `rtol`: a time stepping whose last step still moves the state by more than this is `not_stationary`. Conserved
+      quantities make the system of a time stepping singular: their dependence on the initial field is not seen.
     """
 
     rtol: float = eqx.field(static=True, default=1e-6)
+    linear: lx.AbstractLinearSolver | None = None
+    accept: float = eqx.field(static=True, default=1e-2)
+
+    def apply(self, primal_fn, rewrite_fn, inputs, tags):
+        dtype = jnp.result_type(*(x.dtype for x in jax.tree.leaves(inputs[2]) if eqx.is_array(x)))
+        linear = default_linear(dtype) if self.linear is None else self.linear
+        inputs = (*inputs, functools.partial(eqxi.while_loop, kind="lax"))
+        return implicit(primal_fn, rewrite_fn, inputs, tags, Measured(linear, self.accept))
 
     def loop(self, step: Step, state: PyTree, first: Array, count: int) -> PyTree:
         state = jax.lax.stop_gradient(state)
@@ -90,7 +119,7 @@ class ImplicitAdjoint(AbstractAdjoint):
         product = jax.linearize(_frozen(defect, point), point)[1]
         operator = lx.FunctionLinearOperator(product, jax.ShapeDtypeStruct(point.shape, point.dtype))
         tolerance = 1e-10 if point.dtype == jnp.float64 else 1e-5
-        solver = lx.GMRES(rtol=tolerance, atol=tolerance, restart=40)
+        solver = lx.GMRES(rtol=tolerance, atol=tolerance, restart=40) if self.linear is None else self.linear
         # One Newton step, in which only the defect depends on the parameters, has the derivative of the fixed point.
         change = lx.linear_solve(operator, at_rest, solver, throw=False).value
         moved = jnp.sqrt(jnp.sum(at_rest**2)) <= self.rtol * jnp.sqrt(jnp.sum(point**2))

@@ -2,6 +2,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import equinox as eqx
+import jax
 import optimistix as optx
 from jaxtyping import Array
 
@@ -42,6 +43,11 @@ class RESULTS(optx.RESULTS):  # pyright: ignore
     indefinite = (
         "Conjugate gradients met a direction of negative curvature: the operator is not positive definite. "
         "Use solvers.MinimalResidual() (self-adjoint) or solvers.GMRES() (any) for indefinite problems."
+    )
+
+    infeasible = (
+        "The map has no fixed point: y - T(y) and the way travelled agree on a displacement that is not zero "
+        "(stats['displacement']); the problem has no solution, or is misspecified."
     )
 
 
@@ -90,3 +96,17 @@ class Solution(eqx.Module):
     def ok(self) -> Array:
         """Whether the solve met its tolerance."""
         return self.result == RESULTS.successful
+
+
+def checked(solution: Solution) -> Solution:
+    """The solution, if it succeeded.
+
+    **Raises** `SolveError` with what the result says; inside `jit`, when it runs.
+    """
+    failed = solution.result != RESULTS.successful
+    if isinstance(failed, jax.core.Tracer):
+        value = solution.result.error_if(solution.value, failed)
+        return eqx.tree_at(lambda s: s.value, solution, value)
+    if failed:
+        raise SolveError(RESULTS[solution.result])  # pyright: ignore[reportInvalidTypeArguments]
+    return solution

@@ -1,7 +1,6 @@
 from collections.abc import Callable, Sequence
 
 import equinox as eqx
-import jax
 import numpy as np
 from jaxtyping import Array
 
@@ -9,7 +8,7 @@ from ._adjoint import AbstractAdjoint, CheckpointedAdjoint
 from ._choose import choose
 from ._method import AbstractMethod, Options
 from ._problem import EvolutionProblem, SteadyProblem
-from ._solution import RESULTS, Solution, SolveError, Stats
+from ._solution import Solution, Stats, checked
 
 
 def solve(
@@ -63,17 +62,7 @@ def solve(
     solution = _run(method, problem, method.prepare(problem, options), options)
     stats = Stats(solution.stats.numbers, (*solution.stats.facts, ("reason", reason)))
     solution = eqx.tree_at(lambda s: s.stats, solution, stats)
-    return _checked(solution) if throw else solution
-
-
-def _checked(solution: Solution) -> Solution:
-    failed = solution.result != RESULTS.successful
-    if isinstance(failed, jax.core.Tracer):
-        value = solution.result.error_if(solution.value, failed)
-        return eqx.tree_at(lambda s: s.value, solution, value)
-    if failed:
-        raise SolveError(RESULTS[solution.result])  # pyright: ignore[reportInvalidTypeArguments]
-    return solution
+    return checked(solution) if throw else solution
 
 
 @eqx.filter_jit

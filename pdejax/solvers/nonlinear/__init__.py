@@ -1,6 +1,9 @@
-"""Newton-Krylov methods, what makes them converge from afar."""
+"""Fixed-point iterations; Newton-Krylov methods and what makes them converge from afar."""
 
+from ._anderson import Anderson as Anderson
+from ._broyden import Broyden as Broyden
 from ._damped import Damped as Damped
+from ._fixed_point import AbstractFixedPoint as AbstractFixedPoint
 from ._forcing import AbstractForcing as AbstractForcing
 from ._forcing import ConstantForcing as ConstantForcing
 from ._forcing import ModelForcing as ModelForcing
@@ -10,11 +13,19 @@ from ._globalisation import AbstractGlobalisation as AbstractGlobalisation
 from ._globalisation import EnergySearch as EnergySearch
 from ._globalisation import FullStep as FullStep
 from ._globalisation import LineSearch as LineSearch
+from ._halpern import Halpern as Halpern
 from ._inexact_newton import InexactNewton as InexactNewton
+from ._mirror import AbstractMirror as AbstractMirror
+from ._mirror import Entropic as Entropic
+from ._mirror import Euclidean as Euclidean
 from ._modal_average import ModalAverage as ModalAverage
 from ._newton_krylov import Newton as Newton
 from ._newton_krylov import NewtonKrylov as NewtonKrylov
+from ._picard import Picard as Picard
 from ._pseudo_transient import PseudoTransient as PseudoTransient
+from ._reversible import Reversible as Reversible
 from ._sobolev import SobolevDescent as SobolevDescent
+from ._stationary import Neumann as Neumann
+from ._stationary import Stationary as Stationary
 from ._trust_region import Dogleg as Dogleg
 from ._trust_region import TrustRegion as TrustRegion
