@@ -86,7 +86,7 @@ def _find(fn, solver, y0, args, options, max_steps: int, adjoint) -> Solution:
 def _own(fn, solver: AbstractFixedPoint, start, args, options, max_steps: int, adjoint) -> Solution:
     inputs = (fn, solver, start, args, options, max_steps)
     y, (_, end) = adjoint.apply(_iterate, _defect, inputs, frozenset())
-    failed = RESULTS.where(end.stuck, RESULTS.stagnation, RESULTS.nonlinear_max_steps_reached)
+    failed = RESULTS.where(end.stuck, RESULTS.no_progress, RESULTS.nonlinear_max_steps_reached)
     failed = RESULTS.where(solver.infeasible(end), RESULTS.infeasible, failed)
     failed = RESULTS.where(end.broken, RESULTS.nonfinite, failed)
     numbers = {"num_steps": end.step, **solver.findings(end.memory)}

@@ -45,6 +45,10 @@ class RESULTS(optx.RESULTS):  # pyright: ignore
         "Use solvers.MinimalResidual() (self-adjoint) or solvers.GMRES() (any) for indefinite problems."
     )
 
+    no_progress = (
+        "The residual has stopped falling above the tolerance (see solution.error): rounding limits this dtype, or the "
+        "map does not contract near the solution; use a larger rtol or float64, a damped step, or another solver."
+    )
     infeasible = (
         "The map has no fixed point: y - T(y) and the way travelled agree on a displacement that is not zero "
         "(stats['displacement']); the problem has no solution, or is misspecified."

@@ -30,13 +30,14 @@ class Evaluation(NamedTuple):
 
 class Iterate(eqx.Module):
     """State of a fixed-point iteration. `best` has the smallest residual of all points seen, `size` is its norm and
-    `unit` the norm of its image.
+    `unit` what that is relative to; `scale` bounds `unit`.
     """
 
     step: Array
     best: PyTree[Array]
     size: Array
     unit: Array
+    scale: Array
     since: Array
     met: Array
     stuck: Array
@@ -49,10 +50,11 @@ class AbstractFixedPoint(optx.AbstractFixedPointSolver):
     """What the fixed-point iterations share, `y = T(y)` on pytrees of real arrays: they are solvers of optimistix, each
     step applies the map once.
 
-    An iteration ends when the residual that was measured at a point is `||T(y) - y|| <= rtol ||T(y)|| + atol`, never by
-    the length of a step, and that very point is returned; without success, the best point seen. It gives up
-    (`stagnation`) when `patience` evaluations in a row have not lowered the residual, as rounding errors or a map that
-    is not contractive make happen. Under `vmap` each lane ends, and counts, for itself.
+    An iteration ends when the residual measured at a point is at most `rtol min(||T(y)||, 10 ||T(y_0)||) + atol`, never
+    by the length of a step, and that very point is returned; without success, the best point seen. (Relative to
+    `||T(y)||` alone, points on their way to infinity would solve anything; points so far out that rounding hides the
+    residual do not count.) It gives up when `patience` evaluations in a row have not lowered the residual, as rounding
+    errors or a map that does not contract make happen. Under `vmap` each lane ends, and counts, for itself.
 
     **Arguments:** `rtol`, `atol`; `norm` of residuals; `patience`; `history`: how many relative residuals
     `stats["residual_history"]` holds (NaN-padded).
@@ -87,22 +89,30 @@ class AbstractFixedPoint(optx.AbstractFixedPointSolver):
         far = jnp.full((), jnp.inf, dtype)
         history = jnp.full(self.history, jnp.nan, dtype)
         memory = self.begin(y) if memory is None else memory
-        return Iterate(none, y, far, jnp.ones((), dtype), none, no, no, no, history, memory)
+        return Iterate(none, y, far, jnp.ones((), dtype), far, none, no, no, no, history, memory)
 
     def step(self, fn, y, args, options, state: Iterate, tags):
         live = ~self.ended(state)
         image, aux = fn(y, args)
         residual = v.subtract(image, y)
         size, unit = self.norm(residual), self.norm(image)
-        met = live & (size <= jnp.asarray(self.rtol, size.dtype) * unit + jnp.asarray(self.atol, size.dtype))
+        scale = jnp.where(state.step == 0, 10 * unit, state.scale)
+        rounding, unit = jnp.finfo(size.dtype).eps * unit, jnp.minimum(unit, scale)
+        goal = jnp.asarray(self.rtol, size.dtype) * unit + jnp.asarray(self.atol, size.dtype)
+        met = live & (size <= goal) & (rounding <= goal)
         # Comparisons with NaN are false.
-        better = live & (met | (size < state.size))
+        better = live & (met | ((size < state.size) & (rounding <= scale)))
         least = jnp.where(better, size, state.size)
         best = v.choose(better, y, state.best)
         retreat = ~(size <= self.growth * least) & jnp.isfinite(least)
         since = jnp.where(better, 0, state.since + 1)
         seen = Evaluation(state.step, y, image, residual, size, retreat, live)
         following, memory = self.advance(seen, state.memory)
+        tired = since >= self.patience
+        found = self.findings(memory)
+        if "displacement_mismatch" in found:
+            # A map without a fixed point gets stuck as well; as long as it looks like one, there is more to find out.
+            tired &= found["displacement_mismatch"] > 0.5
         counted, history = live.astype(state.step.dtype), state.history
         if self.history:
             history = history.at[state.step].set(jnp.where(live, size / unit, jnp.nan), mode="drop")
@@ -111,9 +121,10 @@ class AbstractFixedPoint(optx.AbstractFixedPointSolver):
             best,
             least,
             jnp.where(better, unit, state.unit),
+            scale,
             jnp.where(live, since, state.since),
             state.met | met,
-            state.stuck | (live & ~met & (since >= self.patience)),
+            state.stuck | (live & ~met & tired),
             state.broken | (live & ~jnp.isfinite(least)),
             history,
             memory,
