@@ -30,7 +30,10 @@ def code(page: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize("page", PAGES)
+LONG = {"docs/steady.md", "docs/time-stepping.md"}
+
+
+@pytest.mark.parametrize("page", [pytest.param(p, marks=pytest.mark.slow) if p in LONG else p for p in PAGES])
 def test_page_runs(page: str, tmp_path: Path):
     script = tmp_path / (page.replace("/", "_") + ".py")
     script.write_text(code(page), encoding="utf-8")

@@ -229,7 +229,6 @@ DEFAULT = [
     ("minres", "indefinite", "values", "f8"),
     ("gmres", "nonsymmetric", "mixed", "f4"),
     ("gmres", "complex", "impedance", "f8"),
-    ("multigrid cg", "positive", "mixed", "f4"),
     ("newton", "nonlinear", "ring", "f8"),
 ]
 OTHERS = {
@@ -238,7 +237,7 @@ OTHERS = {
     ("fast transform", "constant complex"): ("values", "slopes", "periodic"),
     ("cg", "positive"): ("values", "mixed", "ring", "centred", "centred robin"),
     ("cg", "singular"): ("periodic", "centred slopes"),
-    ("multigrid cg", "positive"): ("values", "robin", "ring", "centred"),
+    ("multigrid cg", "positive"): ("mixed", "values", "robin", "ring", "centred"),
     ("multigrid cg", "singular"): ("slopes", "periodic", "centred slopes"),
     ("minres", "positive"): ("mixed",),
     ("minres", "singular"): ("slopes", "centred slopes"),

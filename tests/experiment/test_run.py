@@ -71,6 +71,7 @@ def test_a_run_writes_what_it_promises_and_is_not_overwritten(tiny, capsys):
     assert [row[0] for row in losses(run)][-1] == 5 and not (run / "evaluations").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_resumed_bitwise(tiny):
     settings = ["tiny.yaml", "training.steps=160", "training.log_every=10", "training.ema=0.9"]
     whole, stopped = (
@@ -115,6 +116,7 @@ def test_a_wrong_part_is_refused_before_anything_is_written(tiny, capsys, overri
     assert not Path("runs/tiny").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_makes_one_run_per_value(tiny):
     assert main(["run", "tiny.yaml", "training.steps=5", "--multirun", "seed=0,1", "model.width=2"]) == 0
     runs = {path.name for path in Path("runs/tiny").iterdir() if path.is_dir() and not path.name.startswith(".")}

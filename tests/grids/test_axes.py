@@ -52,7 +52,7 @@ def _chebyshev(n):
 
 
 CASES = [
-    pytest.param(make, n, id=f"{name}-{n}")
+    pytest.param(make, n, id=f"{name}-{n}", marks=pytest.mark.slow if n == 160 else ())
     for name, make in {
         "fourier": _fourier,
         "sine": _sine,

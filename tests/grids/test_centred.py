@@ -32,7 +32,7 @@ def grid_of(n, ends, order=2, **axis):
     return pj.Grid(x=pj.Uniform(n, lower=ends[0], upper=ends[1], order=order, centred=True, **axis))
 
 
-@pytest.mark.parametrize("order", [2, 4, 6])
+@pytest.mark.parametrize("order", [2, 4, pytest.param(6, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("ends", ENDS)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_design_order(order, ends, operation):

@@ -39,7 +39,14 @@ def test_short_transforms_have_every_parity_right(n):
     np.testing.assert_allclose(quarter_waves(quarter_sums(jnp.asarray(v)))[:, :-1] * 2 / (n - 1), v[:, :-1], atol=1e-13)
 
 
-@pytest.mark.parametrize("n,dtype", [(150, np.float32), (151, np.float64), (150, np.complex128)])
+@pytest.mark.parametrize(
+    "n,dtype",
+    [
+        (150, np.float32),
+        pytest.param(151, np.float64, marks=pytest.mark.slow),
+        pytest.param(150, np.complex128, marks=pytest.mark.slow),
+    ],
+)
 def test_long_axes_agree_with_scipy_along_any_dimension(n, dtype):
     v = np.random.default_rng(0).standard_normal((2, n, 3)).astype(dtype)
     tolerance = 30 * np.finfo(dtype).eps

@@ -25,7 +25,7 @@ OPERATIONS = {
 }
 
 
-@pytest.mark.parametrize("order", [2, 4, 6])
+@pytest.mark.parametrize("order", [2, 4, pytest.param(6, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("ends", [PERIODIC, FREE, DIRICHLET, NEUMANN], ids=["periodic", "free", "dirichlet", "neumann"])
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_design_order(order, ends, operation):

@@ -35,7 +35,9 @@ def problem(axis):
     return pj.EvolutionProblem(Layered(), u0, t1=0.2)
 
 
-@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize(
+    "axis", [axis if axis == "sine" else pytest.param(axis, marks=pytest.mark.slow) for axis in AXES]
+)
 def test_dense_and_krylov_functions_of_a_coupling_operator_agree(axis, monkeypatch):
     dense = pj.solve(problem(axis), S.ETDRK4(dt=0.02))
     monkeypatch.setattr(_linear_part, "DENSE_LIMIT", 4)

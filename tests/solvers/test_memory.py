@@ -14,6 +14,7 @@ def problem(n=64, steps=100):
     return pj.EvolutionProblem(pj.equations.NavierStokesVorticity(1e-2), u0, t1=1.0), S.ETDRK4(1 / steps, dealias=2 / 3)
 
 
+@pytest.mark.slow
 def test_checkpoints_take_the_memory_that_they_promise():
     adjoints = {"unrolled": S.UnrolledAdjoint(), "steps": None, "two": S.CheckpointedAdjoint(levels=2)}
     found = {name: S.memory_estimate(*problem(), adjoint=adjoint) for name, adjoint in adjoints.items()}

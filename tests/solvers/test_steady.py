@@ -35,8 +35,17 @@ CHOICE = {
 }
 
 
-@pytest.mark.parametrize("name", GRIDS)
-@pytest.mark.parametrize("cls", CHOICE, ids=lambda c: c.__name__)
+# One row a choice and a basis; the others are slow.
+FEW = {("Poisson", "sine"), ("Helmholtz", "fourier"), ("Darcy", "mixed"), ("Darcy", "chebyshev")}
+FEW |= {("SemilinearPoisson", "uniform"), ("Poisson", "uniform-4")}
+ROWS = [
+    pytest.param(cls, name, id=f"{cls.__name__}-{name}", marks=() if (cls.__name__, name) in FEW else pytest.mark.slow)
+    for cls in CHOICE
+    for name in GRIDS
+]
+
+
+@pytest.mark.parametrize("cls,name", ROWS)
 def test_exact_solution_and_default_method(cls, name):
     example, grid = cls.example(), GRIDS[name]
     solution = pj.solve(pj.SteadyProblem(example.equation, grid))

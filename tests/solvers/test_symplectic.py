@@ -17,7 +17,9 @@ def example():
     return case, grid, sample(case.solution.at(t=0.0), grid)
 
 
-@pytest.mark.parametrize("order,steps", [(2, (64, 128)), (4, (64, 128)), (6, (48, 96)), (8, (32, 64))])
+@pytest.mark.parametrize(
+    "order,steps", [(2, (64, 128)), (4, (64, 128)), (6, (48, 96)), pytest.param(8, (32, 64), marks=pytest.mark.slow)]
+)
 def test_design_order(order, steps):
     case, grid, u0 = example()
     exact = sample(case.solution.at(t=1.0), grid)

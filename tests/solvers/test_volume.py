@@ -184,7 +184,7 @@ def density_wave_error(n, reconstruction, flux, integrator, power):
     return np.abs(out.values[0] - mean(out.grid.mesh()[0] - 0.5)).mean()
 
 
-@pytest.mark.parametrize("flux", FLUXES, ids=kind)
+@pytest.mark.parametrize("flux", [FLUXES[0], *(pytest.param(f, marks=pytest.mark.slow) for f in FLUXES[1:])], ids=kind)
 def test_first_order(flux):
     error = lambda n: density_wave_error(n, fv.FirstOrder(), flux, fv.ShuOsher(1), 1.0)
     assert abs(observed_order(error, (64, 128)) - 1) < 0.1
@@ -238,6 +238,7 @@ def test_what_the_law_conserves_is_conserved(reconstruction, integrator):
         np.testing.assert_allclose(law.invariants(out)[name], value, rtol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reconstruction", RECONSTRUCTIONS, ids=kind)
 def test_contacts_at_rest_stay_exactly_with_hllc_and_roe(reconstruction):
     def contact(x):
@@ -276,6 +277,7 @@ def test_water_stays_positive_on_an_almost_dry_bed(reconstruction, flux):
     assert np.abs(solution.value.values[0] - dry).mean() < 8e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reconstruction", RECONSTRUCTIONS, ids=kind)
 def test_a_wall_is_a_plane_of_symmetry(reconstruction):
     # An even depth (the momentum along x odd), on the halves with a wall at x = 0 and on the whole.

@@ -90,6 +90,7 @@ def test_another_coefficient_and_both_directions():
     assert np.allclose(back.value, there.value, rtol=0, atol=2 * there.error)
 
 
+@pytest.mark.slow
 def test_gradients_match_differences():
     points = jnp.array([1.3, 1.9])
 

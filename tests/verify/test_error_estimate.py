@@ -24,7 +24,7 @@ def h1(u):
     return float(sum(jnp.sum(u.derivative(name).values ** 2) for name in u.names)) ** 0.5
 
 
-@pytest.mark.parametrize("n", (9, 17, 33))
+@pytest.mark.parametrize("n", (9, 17, pytest.param(33, marks=pytest.mark.slow)))
 @pytest.mark.parametrize("name", EQUATIONS)
 def test_discretisation_error_is_seen_from_a_finer_grid(name, n):
     example = EQUATIONS[name]

@@ -41,6 +41,7 @@ class Braked(E.Advection):
         return -0.1 * u
 
 
+@pytest.mark.slow
 def test_a_wrong_equation_is_told():
     good = E.Advection.example()
     report = verify(E.Example(Braked(0.7), good.solution, good.domain))

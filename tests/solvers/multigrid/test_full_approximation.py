@@ -24,7 +24,8 @@ def cubic(n, strength=10.0):
     return pj.SteadyProblem(E.SemilinearPoisson(source, strength), grid)
 
 
-@pytest.mark.parametrize("sizes", [(17, 33), pytest.param((17, 33, 65, 129), marks=SLOW)], ids=str)
+@SLOW
+@pytest.mark.parametrize("sizes", [(17, 33, 65, 129)], ids=str)
 def test_cycles_do_not_depend_on_the_grid(sizes):
     """And its solution is Newton's."""
     steps = []
@@ -52,6 +53,7 @@ def test_other_ends_and_cycles(cycle, ends):
     np.testing.assert_allclose(found, newton, atol=1e-6 * float(jnp.abs(newton).max()))
 
 
+@SLOW
 def test_gradient_triple_over_a_batch():
     """Forward and reverse derivatives and differences, with respect to the source and the cubic term."""
     grid, generator = grid_of(17), np.random.default_rng(0)

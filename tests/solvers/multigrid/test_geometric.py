@@ -120,6 +120,7 @@ def test_every_cycle_reduces_the_error_and_is_symmetric_positive(smoother, cycle
         np.testing.assert_allclose(one.transpose().as_matrix(), inverse.T, atol=1e-12 * np.abs(inverse).max())
 
 
+@SLOW
 def test_strong_coupling_along_one_axis_needs_lines():
     shape = (17, 17)
     matrix = diffusion(shape, along=(1e-3, 1.0))
@@ -155,7 +156,6 @@ MEDIA = {
 @pytest.mark.parametrize(
     "medium,sizes,spread",
     [
-        ("12|3", (33, 65), 2),
         pytest.param("12|3", (33, 65, 129), 2, marks=SLOW),
         pytest.param("1e4|1", (33, 65, 129), 3, marks=SLOW),
         pytest.param("lognormal", (33, 65, 129), 3, marks=SLOW),
