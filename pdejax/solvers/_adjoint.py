@@ -13,7 +13,7 @@ import optimistix as optx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PyTree
 
-from ._implicit import Measured, default_linear, implicit
+from ._implicit import default_linear, implicit
 from ._solution import RESULTS
 
 Step = Callable[[PyTree, Array], PyTree]  # (state, index of the step) -> state
@@ -99,7 +99,7 @@ class ImplicitAdjoint(AbstractAdjoint, optx.AbstractAdjoint):
         dtype = jnp.result_type(*(x.dtype for x in jax.tree.leaves(inputs[2]) if eqx.is_array(x)))
         linear = default_linear(dtype) if self.linear is None else self.linear
         inputs = (*inputs, functools.partial(eqxi.while_loop, kind="lax"))
-        return implicit(primal_fn, rewrite_fn, inputs, tags, Measured(linear, self.accept))
+        return implicit(primal_fn, rewrite_fn, inputs, linear, self.accept)
 
     def loop(self, step: Step, state: PyTree, first: Array, count: int) -> PyTree:
         state = jax.lax.stop_gradient(state)

@@ -80,7 +80,11 @@ def _find(fn, solver, y0, args, options, max_steps: int, adjoint) -> Solution:
     mapped = eqx.filter_closure_convert(mapped, start, args)
     find = _own if isinstance(solver, AbstractFixedPoint) else _foreign
     solution = find(mapped, solver, start, args, options, max_steps, adjoint)
-    return eqx.tree_at(lambda s: s.value, solution, wrap(solution.value))
+    numbers = solution.stats.numbers
+    if "displacement" in numbers:
+        numbers = numbers | {"displacement": wrap(numbers["displacement"])}
+    stats = Stats(numbers, solution.stats.facts)
+    return eqx.tree_at(lambda s: (s.value, s.stats), solution, (wrap(solution.value), stats))
 
 
 def _own(fn, solver: AbstractFixedPoint, start, args, options, max_steps: int, adjoint) -> Solution:
@@ -105,10 +109,11 @@ def _foreign(fn, solver: Solver, start, args, options, max_steps: int, adjoint) 
     map_ = fn if isinstance(solver, optx.AbstractFixedPointSolver) else _ToRoot(fn)
     out = find(map_, solver, start, args, options, has_aux=True, max_steps=max_steps, adjoint=adjoint, throw=False)
     image = jax.lax.stop_gradient(fn(out.value, args)[0])
-    unit = v.norm(image)
+    far, unit = v.norm(image), jnp.minimum(v.norm(image), 10 * jax.lax.stop_gradient(size))
     error = v.norm(v.subtract(image, jax.lax.stop_gradient(out.value))) / unit
     # Their criteria look at steps, or at the first image; the residual is measured here.
-    met = error <= 10 * (solver.rtol + solver.atol / unit)
+    goal = 10 * (solver.rtol + solver.atol / unit)
+    met = (error <= goal) & (jnp.finfo(far.dtype).eps * far <= goal * unit)
     code = RESULTS.promote(out.result)
     result = RESULTS.where(met | (code != RESULTS.successful), code, RESULTS.tolerance_not_reached)
     numbers = {k: x for k, x in out.stats.items() if eqx.is_array(x)}

@@ -11,7 +11,7 @@ import optimistix as optx
 from equinox.internal import unvmap_any
 from jaxtyping import Array, PyTree
 
-from ._implicit import Measured, implicit
+from ._implicit import implicit, linear_solve
 from .linear import Preconditioned
 from .linear import _vectors as v
 from .linear._preconditioned import constant
@@ -33,7 +33,7 @@ class NeumannAdjoint(optx.AbstractAdjoint):
     terms: int = eqx.field(static=True, default=10)
 
     def apply(self, primal_fn, rewrite_fn, inputs, tags):
-        return implicit(primal_fn, rewrite_fn, (*inputs, _LAX), tags, Neumann(self.terms))
+        return implicit(primal_fn, rewrite_fn, (*inputs, _LAX), Neumann(self.terms))
 
 
 class PhantomAdjoint(optx.AbstractAdjoint):
@@ -94,9 +94,8 @@ class SharedAdjoint(optx.AbstractAdjoint):
             return _with_gradient(y, v.subtract(y, inverse.mv(defect))), rest
         frozen = constant(inputs)
         product = jax.linearize(lambda p: rewrite_fn(p, rest, frozen), y)[1]
-        operator = lx.FunctionLinearOperator(product, inverse.in_structure())
-        solver = Measured(Preconditioned(self.refine, inverse), self.accept)
-        change = lx.linear_solve(operator, v.subtract(defect, constant(defect)), solver, throw=False).value
+        solver = Preconditioned(self.refine, inverse)
+        change = linear_solve(product, v.subtract(defect, constant(defect)), solver, self.accept)
         return _with_gradient(y, v.subtract(y, change)), rest
 
 

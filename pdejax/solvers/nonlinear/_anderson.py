@@ -61,8 +61,10 @@ class Anderson(AbstractFixedPoint):
         return Window(y, y, stack, stack, jnp.full((), -1))
 
     def advance(self, seen: Evaluation, memory: Window) -> tuple[PyTree[Array], Window]:
-        points = differences(v.subtract(seen.point, memory.point), memory.points)
-        residuals = differences(v.subtract(seen.residual, memory.residual), memory.residuals)
+        # What a warm start remembers as the last point belongs to another problem: a difference of zero has no weight.
+        change = v.subtract(seen.point, memory.point), v.subtract(seen.residual, memory.residual)
+        dy, dr = v.where(seen.step > 0, change)
+        points, residuals = differences(dy, memory.points), differences(dr, memory.residuals)
         count = jnp.where(seen.retreat, -1, jnp.minimum(memory.count + 1, self.window))
         weights, left = least_squares(residuals, seen.residual, count, self.ridge)
         following = v.combine(-weights, points, seen.point)

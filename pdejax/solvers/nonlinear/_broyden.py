@@ -74,7 +74,9 @@ class Broyden(AbstractFixedPoint):
         dual = memory.transpose(step) if self.kind == "good" else change
         pivot = v.dot(dual, change)
         scale = v.norm(dual) * v.norm(change)
-        sound = ~memory.fresh & ~seen.retreat & (jnp.abs(pivot) > 10 * jnp.finfo(pivot.dtype).eps * scale)
+        # What a warm start remembers as the last point belongs to another problem.
+        fresh = memory.fresh | (seen.step == 0)
+        sound = ~fresh & ~seen.retreat & (jnp.abs(pivot) > 10 * jnp.finfo(pivot.dtype).eps * scale)
         factor = v.ratio(jnp.ones_like(pivot), pivot, sound)
         left = jax.tree.map(lambda s, m: (s - m) * factor, step, mapped)
         updated = v.choose(

@@ -102,10 +102,12 @@ class AbstractFixedPoint(optx.AbstractFixedPointSolver):
         met = live & (size <= goal) & (rounding <= goal)
         # Comparisons with NaN are false.
         better = live & (met | ((size < state.size) & (rounding <= scale)))
+        # Rounding alone makes new records now and then.
+        farther = met | (better & (size < (1 - 100 * jnp.finfo(size.dtype).eps) * state.size))
         least = jnp.where(better, size, state.size)
         best = v.choose(better, y, state.best)
         retreat = ~(size <= self.growth * least) & jnp.isfinite(least)
-        since = jnp.where(better, 0, state.since + 1)
+        since = jnp.where(farther, 0, state.since + 1)
         seen = Evaluation(state.step, y, image, residual, size, retreat, live)
         following, memory = self.advance(seen, state.memory)
         tired = since >= self.patience
