@@ -53,7 +53,9 @@ def trained(steps, data, seed):
     model = Iterates(IteratedOperator(FNO(3, 1, 8, 12, 2, 2, key=jax.random.key(seed)), 1, steps))
     optimizer = optax.adamw(optax.cosine_onecycle_schedule(STEPS, 3e-3, 0.1), weight_decay=1e-4)
     key = jax.random.key(seed + 100)
-    return fit(model, data, loss=mean_error, optimizer=optimizer, steps=STEPS, batch_size=16, key=key).model.operator.model
+    return fit(
+        model, data, loss=mean_error, optimizer=optimizer, steps=STEPS, batch_size=16, key=key
+    ).model.operator.model
 
 
 @eqx.filter_jit
@@ -85,8 +87,16 @@ def equilibrium(model, data):
 
 if __name__ == "__main__":
     inputs, targets = generate(sample, TRAIN + TEST, key=jax.random.key(0))
-    data, test = Dataset(inputs[:TRAIN], targets[:TRAIN], GRID), (jnp.asarray(inputs[TRAIN:]), jnp.asarray(targets[TRAIN:]))
-    print("mean |u|^3 / mean |f|", np.abs((UNIT[1] * targets) ** 3).mean() / np.abs(UNIT[0] * inputs[:, 0]).mean(), inputs.std((0,2,3)), targets.std())
+    data, test = (
+        Dataset(inputs[:TRAIN], targets[:TRAIN], GRID),
+        (jnp.asarray(inputs[TRAIN:]), jnp.asarray(targets[TRAIN:])),
+    )
+    print(
+        "mean |u|^3 / mean |f|",
+        np.abs((UNIT[1] * targets) ** 3).mean() / np.abs(UNIT[0] * inputs[:, 0]).mean(),
+        inputs.std((0, 2, 3)),
+        targets.std(),
+    )
     curves = {name: [] for name in ("trained for 1 to 4, a = 1", "trained for 1 to 4, a = 0.5", "trained for 1, a = 1")}
     for seed in (0, 1, 2):
         began = time.process_time()

@@ -33,18 +33,19 @@ class Graph(eqx.Module):
         **Raises** `ValueError` if it does not fit, or if an edge ends at no node.
         """
         nodes, edges = np.asarray(nodes), np.asarray(edges)
-        ends = np.stack([np.asarray(senders, np.int32), np.asarray(receivers, np.int32)])
+        ends = [np.asarray(i, np.int32) for i in (senders, receivers)]
         n, e = len(nodes), len(edges)
         if n > num_nodes or e > num_edges:
             raise ValueError(
                 f"a graph with {n} nodes and {e} edges does not fit into {num_nodes} and {num_edges}; "
                 f"write num_nodes={n}, num_edges={e} or more."
             )
-        if ends.shape != (2, e) or (e and not (ends.min() >= 0 and ends.max() < n)):
-            raise ValueError(
-                f"each of {e} edges needs a sender and a receiver among nodes 0 .. {n - 1}, got shapes "
-                f"{np.shape(senders)}, {np.shape(receivers)} with indices {ends.ravel()}; count nodes from 0."
-            )
+        for name, i in zip(("senders", "receivers"), ends, strict=True):
+            if i.shape != (e,) or np.any((i < 0) | (i >= n)):
+                raise ValueError(
+                    f"{e} edges need {e} {name} among the nodes 0 .. {n - 1}, got {i} of shape {i.shape}; "
+                    "count nodes from 0."
+                )
         fill = lambda a, size: jnp.asarray(np.pad(a, [(0, size - len(a)), *[(0, 0)] * (a.ndim - 1)]))
         marks = (fill(np.ones(n, bool), num_nodes), fill(np.ones(e, bool), num_edges))
         return cls(fill(nodes, num_nodes), fill(edges, num_edges), *(fill(i, num_edges) for i in ends), *marks)

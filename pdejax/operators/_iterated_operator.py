@@ -74,9 +74,7 @@ class IteratedOperator(eqx.Module):
         It does not raise: see `result`.
         """
         start = self._start(data)
-        return fixed_point(
-            _refined, start, (self, data), solver, adjoint=adjoint, max_steps=max_steps, throw=False
-        )
+        return fixed_point(_refined, start, (self, data), solver, adjoint=adjoint, max_steps=max_steps, throw=False)
 
     def _start(self, data: GridField) -> GridField:
         return data.with_values(jnp.zeros((self.channels, *data.grid.shape), data.dtype))

@@ -8,6 +8,10 @@ from ._adjoint import CheckpointedAdjoint as CheckpointedAdjoint
 from ._adjoint import ImplicitAdjoint as ImplicitAdjoint
 from ._adjoint import RecursiveAdjoint as RecursiveAdjoint
 from ._adjoint import UnrolledAdjoint as UnrolledAdjoint
+from ._bilevel import Hypergradient as Hypergradient
+from ._bilevel import hypergradient as hypergradient
+from ._bilevel import largest_curvature as largest_curvature
+from ._bilevel import minimiser as minimiser
 from ._continuation import Branch as Branch
 from ._continuation import continuation as continuation
 from ._continuation import latest as latest
@@ -84,6 +88,7 @@ from .nonlinear import Reversible as Reversible
 from .nonlinear import SobolevDescent as SobolevDescent
 from .nonlinear import Stationary as Stationary
 from .nonlinear import TrustRegion as TrustRegion
+from .nonlinear import variance_reduced_halpern as variance_reduced_halpern
 from .oscillatory import WKBResults as WKBResults
 from .oscillatory import WKBSolution as WKBSolution
 from .oscillatory import wkb as wkb

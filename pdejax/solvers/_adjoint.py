@@ -83,8 +83,9 @@ class ImplicitAdjoint(AbstractAdjoint, optx.AbstractAdjoint):
 
     **Arguments:**
 
-    - `linear`: the lineax solver of that system, e.g. `solvers.FGMRES(1e-6)`, `solvers.Neumann(1e-6)`,
-      `lineax.BiCGStab(1e-6, 1e-6)`, `solvers.Neumann(terms=5)`; without one `FGMRES` to 1e-10 (float64) or 1e-5.
+    - `linear`: the lineax solver of that system, e.g. `solvers.FGMRES(1e-6)`,
+      `solvers.Stationary(solvers.Picard(1e-6))`, `lineax.BiCGStab(1e-6, 1e-6)`; without one `FGMRES` to 1e-10
+      (float64) or 1e-5.
     - `accept`: a solution of it with a larger relative residual becomes NaN: gradients have no result code, and a wrong
       one should not look like a right one.
     - `rtol`: a time stepping whose last step still moves the state by more than this is `not_stationary`. Conserved

@@ -99,8 +99,8 @@ def minimiser(
     through more solves, and forward derivatives and batches work. What `inner` closes over counts as `hyper` does; the
     derivative of the `w` handed over does not.
 
-    **Arguments:** as for `hypergradient`; `accept`: derivatives are NaN if the linear system was
-    solved to a larger relative residual; 1 takes what a Neumann series of a few terms gives.
+    **Arguments:** as for `hypergradient`; `accept`: derivatives are NaN if the linear system was solved to a larger
+    relative residual; 1 takes what a Neumann series of a few terms gives.
     """
     point, back, rest = _unknowns(jax.lax.stop_gradient(eqx.filter(w, eqx.is_array)))
     rest = eqx.combine(rest, eqx.filter(w, eqx.is_array, inverse=True))
@@ -108,7 +108,7 @@ def minimiser(
     slope = eqx.filter_closure_convert(slope, point, hyper)
     linear = _default(point) if linear is None else linear
     inputs = (slope, point, hyper, jnp.asarray(damping, v.dtype(point)))
-    y, _ = implicit(_given, _stationarity, inputs, linear, accept, frozenset({lx.positive_semidefinite_tag}))
+    y, _ = implicit(_given, _stationarity, inputs, linear, accept, _TAGS)
     return eqx.combine(back(y), rest)
 
 

@@ -69,7 +69,9 @@ def test_bad_graphs_are_told():
     nodes, edges, senders, receivers = ring(5)
     with pytest.raises(ValueError, match="num_nodes=5"):
         Graph.padded(nodes, edges, senders, receivers, 4, 10)
-    with pytest.raises(ValueError, match="sender"):
+    with pytest.raises(ValueError, match="10 receivers"):
+        Graph.padded(nodes, edges, senders, receivers[1:], 5, 10)
+    with pytest.raises(ValueError, match="10 senders"):
         Graph.padded(nodes, edges, senders + 1, receivers, 5, 10)
     with pytest.raises(ValueError, match="in_nodes=2"):
         network(KEY)(Graph.padded(nodes[:, :2], edges, senders, receivers, 5, 10))

@@ -87,7 +87,7 @@ def test_losses_of_a_map_that_is_known():
     outer `a` is frozen, tightness -tanh(q / m) m with q = a^2 (a-1)^2 z^2 and derivative through the outer `a` only.
     """
     a, x, z, clip = 0.7, 2.0, 3.0, 1.5
-    losses = IdempotentLosses(clip=clip)
+    losses = IdempotentLosses(20.0, 2.5, clip)
     terms = lambda a: losses.terms(Scale(a), jnp.full(4, x), jnp.full(4, z))
     q, most = (a * (a - 1) * z) ** 2, clip * ((a - 1) * x) ** 2
     wanted = [((a - 1) * x) ** 2, q, -np.tanh(q / most) * most]

@@ -29,3 +29,4 @@ from ._stationary import Neumann as Neumann
 from ._stationary import Stationary as Stationary
 from ._trust_region import Dogleg as Dogleg
 from ._trust_region import TrustRegion as TrustRegion
+from ._variance_reduced import variance_reduced_halpern as variance_reduced_halpern

@@ -64,7 +64,7 @@ class Neumann(lx.AbstractLinearSolver):
     """
 
     terms: int = eqx.field(static=True)
-    scale: float = eqx.field(static=True, default=1.0)
+    scale: float = 1.0
 
     def __check_init__(self):
         if self.terms < 1:

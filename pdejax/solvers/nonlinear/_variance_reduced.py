@@ -89,10 +89,10 @@ def variance_reduced_halpern(
     """Find a zero of the mean `F = (1/n) sum_i F_i` of many operators, most steps evaluating a few of them.
 
     Halpern's iteration `x <- x + b_k (x_0 - x) - step G_k` with the recursive estimate of Li, Bao, Zhang & Richtarik
-    (2021) in the place of `F`: `G_k = F(x_k)` with probability `4 / (k + 5)`, and otherwise `G_{k-1}`
-    plus the mean of `F_i(x_k) - F_i(x_{k-1})` over a random batch (in the spirit of Cai, Song, Guzman & Diakonikolas
-    2022). About `n + sqrt(n) L / atol` evaluations of components where `solvers.Halpern` on `x - F(x) / L` takes
-    `n L / atol`, as long as the components resemble each other.
+    (2021) in the place of `F`: `G_k = F(x_k)` with probability `4 / (k + 5)`, and otherwise `G_{k-1}` plus the mean of
+    `F_i(x_k) - F_i(x_{k-1})` over a random batch (in the spirit of Cai, Song, Guzman & Diakonikolas 2022). About
+    `n + sqrt(n) L / atol` evaluations of components where `solvers.Halpern` on `x - F(x) / L` takes `n L / atol`, as
+    long as the components resemble each other.
 
     **Arguments:**
 
@@ -110,7 +110,9 @@ def variance_reduced_halpern(
     **Raises** `ValueError` for counts and steps that are not positive, `SolveError` if it failed and `throw` is true.
     """
     if count < 1 or max_calls < count or (batch is not None and batch < 1):
-        raise ValueError(f"count, batch <= max_calls are positive, got {count}, {batch}, {max_calls}; write count=100.")
+        raise ValueError(
+            f"1 <= count <= max_calls and 1 <= batch, got {count}, {max_calls} and {batch}; write count=100."
+        )
     if not (isinstance(step, jax.Array) or step > 0):
         raise ValueError(f"the step is positive, got step={step!r}; write 1 / L.")
     batch = math.isqrt(count - 1) + 1 if batch is None else batch
