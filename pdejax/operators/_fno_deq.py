@@ -16,19 +16,20 @@ _SLOPE = 1.13  # the largest of gelu
 class FNODEQ(eqx.Module):
     """Deep equilibrium Fourier neural operator, for steady problems: its hidden field is a fixed point.
 
-    `w = P(a, x)`, `v* = G(v*, w)`, `u = Q(v*)`, where `G` is a stack of `nn.FourierBlock` which all see `w`, and `P`, `Q`
-    are those of `FNO` (`nn.LiftProject`), so what is said there of bases, boundaries and grids holds here. The iteration
-    starts from zero. Memory does not grow with the number of iterations; a solve that fails does not raise: `solve`
-    says how it went, per sample under `vmap`.
+    `w = P(a, x)`, `v* = G(v*, w)`, `u = Q(v*)`, where `G` is a stack of `nn.FourierBlock` which all see `w`, and `P`,
+    `Q` are those of `FNO` (`nn.LiftProject`), so what is said there of bases, boundaries and grids holds here. The
+    iteration starts from zero. Memory does not grow with the number of iterations; a solve that fails does not raise:
+    `solve` says how it went, per sample under `vmap`.
 
     The weights of a block that act on `v` are divided by what makes `1.13 (||K|| + ||W||)` (1.13: the largest slope of
     gelu) no more than `bound`, with `nn.lipschitz_bound`. Below 1 there is one fixed point for every input, and plain
-    iteration finds it, whatever the training does; a block without bound soon has none.
+    iteration finds it, whatever the training does. That is a strict condition, and costs accuracy; with bounds of 2 to
+    4 equilibria are no longer certain but found in practice, and without any the training may lose them.
 
     A trained operator may be asked for more: `eqx.tree_at(lambda m: m.layer.solver, model, solvers.Anderson(1e-6))`.
 
-    **Arguments:** `modes` one number or one per axis; `blocks` in `G`; `bound` for each of them; `solver`, `adjoint` and
-    `max_steps` (evaluations of `G`) as for `nn.FixedPoint`; `padding` as for `FNO`.
+    **Arguments:** `modes` one number or one per axis; `blocks` in `G`; `bound` for each of them; `solver`, `adjoint`
+    and `max_steps` (evaluations of `G`) as for `nn.FixedPoint`; `padding` as for `FNO`.
 
     **Shapes:** field `(in_channels, *n)` to field `(out_channels, *n)`.
 

@@ -22,7 +22,7 @@ class IteratedOperator(eqx.Module):
 
     **Shapes:** field `(data channels, *n)` to field `(channels, *n)`.
 
-    **Raises** `ValueError` for `channels` or `steps` below 1, an average outside `(0, 1]`, or a model of other channels.
+    **Raises** `ValueError` for `channels` or `steps` below 1, an average outside `(0, 1]`, a model of other channels.
 
     Source: in the spirit of Zappala et al. 2024, Operator learning meets numerical analysis.
     """

@@ -119,6 +119,7 @@ from .time import Strang as Strang
 from .time import Symplectic as Symplectic
 from .time import Theta as Theta
 from .time import stable_dt as stable_dt
+from .time.parallel import ParallelInTime as ParallelInTime
 from .volume import HLL as HLL
 from .volume import HLLC as HLLC
 from .volume import MUSCL as MUSCL

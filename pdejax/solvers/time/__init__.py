@@ -1,5 +1,6 @@
 """Time steppers, behind one interface."""
 
+from . import parallel as parallel
 from ._exponential import ETDRK1 as ETDRK1
 from ._exponential import ETDRK2 as ETDRK2
 from ._exponential import ETDRK3 as ETDRK3

@@ -31,11 +31,11 @@ def coarse(h, x):
 METHODS = [
     Jacobi(),
     DEER(),
-    QuasiDEER(),
+    pytest.param(QuasiDEER(), marks=pytest.mark.slow),
     Parareal(coarse),
     GaussSeidel(5),
     pytest.param(GaussSeidel(50, DEER()), marks=pytest.mark.slow),
-    MultipleShooting(3),
+    pytest.param(MultipleShooting(3), marks=pytest.mark.slow),
     pytest.param(MultipleShooting(4, DEER()), marks=pytest.mark.slow),
 ]
 
@@ -91,7 +91,7 @@ def test_one_sweep_is_no_success(method, sequence):
     np.testing.assert_allclose(solution.error, wanted, rtol=1e-9)
 
 
-@pytest.mark.parametrize("method", [DEER(), Jacobi()], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("method", [DEER(), pytest.param(Jacobi(), marks=pytest.mark.slow)])
 def test_forward_derivative(method, sequence):
     cell, h0, xs = sequence
     run = lambda h0: evaluate(lambda h, x: cell(x, h), h0, xs, method).value
