@@ -1,10 +1,12 @@
-"""Figures of the operators trained by configs/fno_deq/darcy.yaml, by `python experiments/fno_deq/measure.py`.
+"""Figures of the operators trained by configs/fno_deq/darcy.yaml: `python experiments/fno_deq/measure.py PART`.
 
-Noise is normal, 5 % of the deviation of the training inputs, on the test inputs only. Equilibria are solved to 2e-5 in
-single precision.
+PART is `errors`, `equilibria`, `gradients`, `memory` or `figure` (after `errors`). Equilibria are solved to 5e-5, in
+single precision; noise is normal with 5 % of the deviation of the inputs, on the test inputs only.
 """
 
 import dataclasses
+import json
+import sys
 from pathlib import Path
 
 import equinox as eqx
@@ -21,65 +23,73 @@ from pdejax.objectives import relative_l2
 from pdejax.solvers import FGMRES, Anderson, ImplicitAdjoint, UnrolledAdjoint
 from pdejax.training import load_model
 
-RUNS, SEEDS, NOISE = Path("runs/fno_deq"), (0, 1, 2), 0.05
+RUNS, HERE, SEEDS, NAMES = Path("runs/fno_deq"), Path(__file__).parent, (0, 1, 2), ("explicit", "equilibrium")
 TEST = read(RUNS / "test.h5", "permeability", "pressure")
 INPUTS, TARGETS = (jnp.asarray(x, jnp.float32) for x in (TEST.inputs, TEST.targets))
-ROUGH = INPUTS + NOISE * 4.5 * jax.random.normal(jax.random.key(0), INPUTS.shape)
+ROUGH = INPUTS + 0.05 * jnp.std(INPUTS) * jax.random.normal(jax.random.key(0), INPUTS.shape)
+EXACT = {"solver": Anderson(5e-5, window=10), "max_steps": 300}
 
 
-def with_layer(model, **changes):
-    """The normalised operator whose implicit layer has another solver, adjoint or number of steps."""
-    return eqx.tree_at(lambda m: m.model.layer, model, dataclasses.replace(model.model.layer, **changes))
-
-
-@eqx.filter_jit
-def errors(model, inputs):
-    one = lambda a, u: relative_l2(model(GridField(a, TEST.grid)), GridField(u, TEST.grid))
-    return jax.lax.map(lambda pair: one(*pair), (inputs, TARGETS), batch_size=32)
+def trained(name, seed, **layer):
+    """The model of a run, with changes of its implicit layer."""
+    model = load_model(RUNS / name / f"seed={seed}" / "model.eqx")
+    where = lambda m: m.model.layer
+    return eqx.tree_at(where, model, dataclasses.replace(where(model), **layer)) if layer else model
 
 
 @eqx.filter_jit
-def equilibria(model, inputs):
-    """Residual and iterations of each sample, and the spectral radius at the equilibrium of the first eight."""
-    lifted = lambda a: model.model.around.lift(model.inputs(GridField(a, TEST.grid)))
-    layer, zero = model.model.bounded, lambda w: w.with_values(jnp.zeros_like(w.values))
-    found = lambda w: layer.solve(w, zero(w))
-    residual, steps = jax.lax.map(
-        lambda a: (lambda s: (s.error, s.stats["num_steps"]))(found(lifted(a))), inputs, batch_size=32
-    )
-    radius = jax.vmap(lambda w: diagnose(layer, w, zero(w), key=jax.random.key(1)).spectral_radius)
-    return residual, steps, radius(jax.vmap(lifted)(inputs[:8]))
+def losses(model, inputs, targets):
+    one = lambda pair: relative_l2(model(GridField(pair[0], TEST.grid)), GridField(pair[1], TEST.grid))
+    return jax.lax.map(one, (inputs, targets), batch_size=16)
 
 
 @eqx.filter_jit
 def gradient(model, inputs, targets):
-    def loss(model):
-        one = lambda a, u: relative_l2(model(GridField(a, TEST.grid)), GridField(u, TEST.grid))
-        return jnp.mean(jax.vmap(one)(inputs, targets))
-
-    return eqx.filter_grad(loss)(model)
+    return ravel_pytree(eqx.filter_grad(lambda m: jnp.mean(losses(m, inputs, targets)))(model))[0]
 
 
-def memory(model) -> int:
-    """Bytes that the compiled gradient of a batch of 16 needs for its intermediates."""
-    return gradient.lower(model, INPUTS[:16], TARGETS[:16]).compile().memory_analysis().temp_size_in_bytes
+@eqx.filter_jit
+def equilibrium(model, inputs):
+    """Residual and iterations of every sample, and the spectral radius at those of the first ones."""
+    lift = jax.vmap(lambda a: model.model.around.lift(model.inputs(GridField(a, TEST.grid))))
+    ends = jax.lax.map(lambda a: model.model.solve(model.inputs(GridField(a, TEST.grid)))[1], inputs, batch_size=16)
+    radius = lambda w: diagnose(model.model.bounded, w, 0 * w, key=jax.random.key(1)).spectral_radius
+    return ends.error, ends.stats["num_steps"], jax.vmap(radius)(lift(inputs[:8]))
 
 
-if __name__ == "__main__":
-    found = {"explicit": [], "equilibrium": []}
-    exact = ImplicitAdjoint(linear=FGMRES(1e-5, max_steps=400))
+def errors():
+    found = {name: [] for name in NAMES}
+    for name, layer in zip(NAMES, ({}, EXACT), strict=True):
+        for seed in SEEDS:
+            model = trained(name, seed, **layer)
+            found[name].append([losses(model, a, TARGETS).tolist() for a in (INPUTS, ROUGH)])
+            print(name, seed, "error, with noise:", np.mean(found[name][-1], axis=1), flush=True)
+    (RUNS / "errors.json").write_text(json.dumps(found))
+
+
+def equilibria():
     for seed in SEEDS:
-        models = {name: load_model(RUNS / name / f"seed={seed}" / "model.eqx") for name in found}
-        tight = with_layer(models["equilibrium"], solver=Anderson(2e-5), max_steps=200, adjoint=exact)
-        for name, model in {"explicit": models["explicit"], "equilibrium": tight}.items():
-            clean, rough = errors(model, INPUTS), errors(model, ROUGH)
-            found[name].append((clean, rough))
-            print(f"seed {seed}, {name}: error {clean.mean():.4f}, with noise {rough.mean():.4f}", end=", ")
-            size = sum(x.size for x in jax.tree.leaves(eqx.filter(model.model, eqx.is_array)))
-            print(f"{size} parameters, training residual" if name == "x" else f"{size} parameters")
-        residual, steps, radius = equilibria(tight, INPUTS)
-        print(f"  residual {residual.max():.2g} at most, {steps.mean():.1f} iterations (at most {steps.max()}),", end=" ")
-        print(f"spectral radius {radius.max():.2f} at most")
-        unrolled = with_layer(tight, adjoint=UnrolledAdjoint(), max_steps=int(steps.max()) + 20, solver=Anderson(1e-6))
-        g, h = (ravel_pytree(gradient(m, INPUTS[:4], TARGETS[:4]))[0] for m in (tight, unrolled))
-        print(f"  cosine of implicit and unrolled gradient {g @ h / jnp.linalg.norm(g) / jnp.linalg.norm(h):.6f}")
+        residual, steps, radius = equilibrium(trained(NAMES[1], seed, **EXACT), INPUTS)
+        print(
+            seed,
+            f"residual at most {residual.max():.2g}, iterations {steps.mean():.1f}, at most {steps.max()},",
+            end="",
+        )
+        print(f" spectral radius {radius.mean():.2f}, at most {radius.max():.2f}", flush=True)
+
+
+def gradients():
+    tight = {"solver": Anderson(1e-5, window=10), "max_steps": 300}
+    for seed in SEEDS:
+        adjoints = ImplicitAdjoint(linear=FGMRES(1e-5, max_steps=600)), UnrolledAdjoint()
+        g, h = (gradient(trained(NAMES[1], seed, **tight, adjoint=a), INPUTS[:2], TARGETS[:2]) for a in adjoints)
+        print(seed, f"cosine {g @ h / jnp.linalg.norm(g) / jnp.linalg.norm(h):.6f}", flush=True)
+
+
+def memory():
+    for seed in SEEDS[:1]:
+        for adjoint in (ImplicitAdjoint(), UnrolledAdjoint()):
+            for steps in (8, 32):
+                model = trained(NAMES[1], seed, adjoint=adjoint, max_steps=steps)
+                size = gradient.lower(model, INPUTS[:16], TARGETS[:16]).compile().memory_analysis().temp_size_in_bytes
+                print(type(adjoint).__name__, steps, "iterations:", size / 1e6, "MB", flush=True)

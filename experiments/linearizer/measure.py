@@ -16,7 +16,7 @@ from snapshots import STEPS, N, relative, train, trajectories
 from pdejax.nn._coupling import CouplingNetwork
 from pdejax.nn._linearizer import Linearizer
 
-SEEDS = (0, 1, 2)
+SEEDS, UPDATES = (0, 1, 2), 2000
 
 
 def rollout(f, u):
@@ -42,7 +42,7 @@ if __name__ == "__main__":
     loss = lambda f, trajectory, key: relative(rollout(f, trajectory[0]), trajectory[1:])
     for seed in SEEDS:
         key, began, data = jax.random.key(seed), time.perf_counter(), trajectories(seed, 256)
-        f = train(Linearizer(CouplingNetwork(N, 128, 4, key=key), jnp.eye(N)), loss, data, key)
+        f = train(Linearizer(CouplingNetwork(N, 128, 4, key=key), jnp.eye(N)), loss, data, key, UPDATES)
         once, step = jax.jit(jax.vmap(lambda u, f=f: f.power(u, STEPS))), jax.jit(jax.vmap(f))
         slow = test[:, 0]
         for _ in range(STEPS):

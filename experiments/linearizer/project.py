@@ -18,7 +18,7 @@ from pdejax.nn._coupling import CouplingNetwork
 from pdejax.nn._idempotent import IdempotentLosses, Projection
 from pdejax.nn._linearizer import Linearizer
 
-RANK, SEEDS = 8, (0, 1, 2)
+RANK, SEEDS, UPDATES = 8, (0, 1, 2), 1000
 
 
 def damaged(u, key):
@@ -42,9 +42,9 @@ if __name__ == "__main__":
     for seed in SEEDS:
         key, began, data = jax.random.key(seed), time.perf_counter(), trajectories(seed, 256).reshape(-1, N)
         pairs = jnp.stack([data, jax.random.permutation(key, data)], axis=1)
-        network = jax.vmap(train(Projection(N, RANK, 128, 2, key=key), unpaired, pairs, key))
+        network = jax.vmap(train(Projection(N, RANK, 128, 2, key=key), unpaired, pairs, key, UPDATES))
         keep = np.arange(N) < RANK
-        exact = jax.vmap(train(Linearizer(CouplingNetwork(N, 128, 4, key=key), keep), paired, pairs, key))
+        exact = jax.vmap(train(Linearizer(CouplingNetwork(N, 128, 4, key=key), keep), paired, pairs, key, UPDATES))
         mean = data.mean(axis=0)
         basis = jnp.linalg.svd(data - mean, full_matrices=False)[2]
         onto = {r: mean + (spoilt - mean) @ basis[:r].T @ basis[:r] for r in range(1, N + 1)}

@@ -12,7 +12,7 @@ import optax
 
 import pdejax as pj
 
-N, STEPS, UPDATES, BATCH = 64, 20, 2000, 16
+N, STEPS, BATCH = 64, 20, 16
 GRID = pj.Grid(x=pj.Fourier(N, length=1.0))
 
 
@@ -32,10 +32,10 @@ def relative(found, wanted):
 
 
 @eqx.filter_jit
-def train(model, loss, data, key):
+def train(model, loss, data, key, updates):
     """Adam on the mean of `loss(model, sample, key)` over batches."""
     parameters, static = eqx.partition(model, eqx.is_inexact_array)
-    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(optax.cosine_decay_schedule(2e-3, UPDATES)))
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(optax.cosine_decay_schedule(2e-3, updates)))
 
     def update(carry, key):
         batch = data[jax.random.choice(key, len(data), (BATCH,))]
@@ -45,5 +45,5 @@ def train(model, loss, data, key):
         change, state = optimizer.update(jax.grad(lambda p: jnp.mean(sample(p)))(carry[0]), carry[1])
         return (optax.apply_updates(carry[0], change), state), None
 
-    (p, _), _ = jax.lax.scan(update, (parameters, optimizer.init(parameters)), jax.random.split(key, UPDATES))
+    (p, _), _ = jax.lax.scan(update, (parameters, optimizer.init(parameters)), jax.random.split(key, updates))
     return eqx.combine(p, static)

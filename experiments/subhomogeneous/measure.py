@@ -57,5 +57,5 @@ if __name__ == "__main__":
     found = [layer.solve(jnp.zeros(1), jnp.array(z0)) for z0 in ([1.0, 0.5], [0.5, 1.0])]
     print(f"W = 4 [[1, -1], [-1, 1]], degree {pair.degree:.4f}:", *(f"{s.value}, {bool(s.ok)}" for s in found))
     axis.set(xlabel="iteration", ylabel="relative residual", title="Picard iteration, one random map")
-    axis.legend(fontsize=7)
+    axis.legend(fontsize=7, loc="center right")
     figure.savefig(Path(__file__).parent / "residuals.png", dpi=110)

@@ -12,7 +12,7 @@ import optax
 import pdejax as pj
 from pdejax import data, nn, solvers, training
 
-WIDTH, NODES, SAMPLES, TEST, STEPS, SEEDS = 87, 8, 1024, 256, 500, (0, 1, 2)
+WIDTH, NODES, SAMPLES, TEST, STEPS, SEEDS = 87, 8, 1024, 256, 1500, (0, 1, 2)
 GRID = pj.Grid(x=pj.Sine(NODES + 2, length=1.0), y=pj.Sine(NODES + 2, length=1.0))
 SENSORS, ANSWERS = pj.Grid(node=pj.Uniform(NODES**2)), pj.Grid(answer=pj.Uniform(3))
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from ..solvers import ImplicitAdjoint
-from ..solvers._fixed_point import _as_arrays as as_arrays
+from ..solvers._fixed_point import as_arrays
 from ..solvers._implicit import default_linear
 from ..solvers.linear import _vectors as v
 from ._fixed_point import FixedPoint

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
-from ..solvers._fixed_point import _as_arrays as as_arrays
+from ..solvers._fixed_point import as_arrays
 from ..solvers.linear import _vectors as v
 from ._fixed_point import FixedPoint
 

@@ -92,9 +92,9 @@ class ImplicitAdjoint(AbstractAdjoint, optx.AbstractAdjoint):
       quantities make the system of a time stepping singular: their dependence on the initial field is not seen.
     """
 
-    rtol: float = eqx.field(static=True, default=1e-6)
     linear: lx.AbstractLinearSolver | None = None
     accept: float = eqx.field(static=True, default=1e-2)
+    rtol: float = eqx.field(static=True, default=1e-6)
 
     def apply(self, primal_fn, rewrite_fn, inputs, tags):
         dtype = jnp.result_type(*(x.dtype for x in jax.tree.leaves(inputs[2]) if eqx.is_array(x)))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, PyTree
 
-from ._fixed_point import _as_arrays
+from ._fixed_point import as_arrays
 from ._implicit import implicit
 from .linear import PCG
 from .linear import _vectors as v
@@ -137,7 +137,7 @@ def largest_curvature(inner: Loss, w: PyTree, hyper: PyTree, steps: int = 30) ->
 def _unknowns(w: PyTree) -> tuple[PyTree[Array], Callable[[PyTree[Array]], PyTree], PyTree]:
     """The floating-point arrays of a pytree as real ones, the way back, and everything else."""
     moving, rest = eqx.partition(w, eqx.is_inexact_array)
-    return *_as_arrays(moving), rest
+    return *as_arrays(moving), rest
 
 
 def _default(point: PyTree[Array]) -> lx.AbstractLinearSolver:

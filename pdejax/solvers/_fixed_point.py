@@ -65,11 +65,11 @@ def fixed_point(
 
 @eqx.filter_jit
 def _find(fn, solver, y0, args, options, max_steps: int, adjoint) -> Solution:
-    start, wrap = _as_arrays(y0)
+    start, wrap = as_arrays(y0)
     solver = Anderson(default_rtol(None, v.dtype(start))) if solver is None else solver
 
     def mapped(w, args):
-        image, _ = _as_arrays(fn(wrap(w), args))
+        image, _ = as_arrays(fn(wrap(w), args))
         wanted, found = ([(x.shape, str(x.dtype)) for x in t] for t in (w, image))
         if wanted != found:
             raise TypeError(
@@ -139,7 +139,7 @@ def _defect(y, rest, inputs):
     return v.subtract(y, fn(y, args)[0])
 
 
-def _as_arrays(y: PyTree) -> tuple[PyTree[Array], Callable[[PyTree[Array]], PyTree]]:
+def as_arrays(y: PyTree) -> tuple[PyTree[Array], Callable[[PyTree[Array]], PyTree]]:
     """The unknowns of a pytree of fields and arrays as real arrays, and the way back."""
     leaves, structure = jax.tree.flatten(y, is_leaf=lambda x: isinstance(x, GridField))
     values = [x.values if isinstance(x, GridField) else jnp.asarray(x) for x in leaves]
