@@ -5,9 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..nn import FixedPoint
-from ..nn._graph import Graph, GraphNetwork
-from ..nn._perceptron import Perceptron
+from ..nn import FixedPoint, Graph, GraphNetwork, Perceptron
 from ..solvers import Picard, Solution
 
 

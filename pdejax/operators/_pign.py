@@ -3,7 +3,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..nn._graph import Graph, GraphNetwork
+from ..nn import Graph, GraphNetwork
 
 
 class PIGN(eqx.Module):
