@@ -37,5 +37,7 @@ if __name__ == "__main__":
     for adjoint in (implicit, UnrolledAdjoint()):
         for steps in (8, 32):
             model = trained("equilibrium", 0, adjoint=adjoint, max_steps=steps)
-            size = gradient.lower(model, INPUTS[:16], TARGETS[:16]).compile().memory_analysis().temp_size_in_bytes
+            size = (
+                gradient.lower(model, INPUTS[:16], TARGETS[:16]).compile().compiled.memory_analysis().temp_size_in_bytes
+            )
             print(type(adjoint).__name__, steps, "iterations:", size / 1e6, "MB", flush=True)

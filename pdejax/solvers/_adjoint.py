@@ -32,7 +32,11 @@ class AbstractAdjoint(eqx.Module):
 
 
 class UnrolledAdjoint(AbstractAdjoint, optx.AbstractAdjoint):
-    """Keep every intermediate of every step, of a time stepping or of an iteration."""
+    """Keep every intermediate of every step.
+
+    An iteration, whose length is not known before, is differentiated in blocks of sixteen steps, which are redone once
+    or twice (equinox's bounded loop).
+    """
 
     def apply(self, primal_fn, rewrite_fn, inputs, tags):
         return primal_fn((*inputs, functools.partial(eqxi.while_loop, kind="bounded")))
