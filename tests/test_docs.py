@@ -13,7 +13,15 @@ import pytest
 import pdejax as pj
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/tour.md", "docs/equation.md", "docs/time-stepping.md", "docs/steady.md", "docs/implicit-layers.md", "docs/gallery.md"]
+PAGES = [
+    "README.md",
+    "docs/tour.md",
+    "docs/equation.md",
+    "docs/time-stepping.md",
+    "docs/steady.md",
+    "docs/implicit-layers.md",
+    "docs/gallery.md",
+]
 COMMANDS = [
     "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/pdejax run configs/quickstart.yaml",
     'python3 -m venv .venv && .venv/bin/pip install -e ".[test]" && .venv/bin/python -m pytest',

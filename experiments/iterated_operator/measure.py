@@ -76,4 +76,4 @@ if __name__ == "__main__":
         plt.fill_between(range(1, LONG + 1), np.min(found, 0), np.max(found, 0), color=line.get_color(), alpha=0.2)
     plt.gca().set(xlabel="applications of the operator", ylabel="mean relative L2 error", yscale="log")
     plt.legend()
-    plt.savefig(__file__.replace("measure.py", "errors.png"), dpi=100)
+    plt.savefig(__file__.replace("measure.py", "errors.png"), dpi=100, bbox_inches="tight")

@@ -17,7 +17,8 @@ class FixedPoint(eqx.Module):
 
     - `body`: any callable `(z, x) -> z`: an equinox module, a plain function, a flax module through an adapter; its
       arrays are the layer's parameters. `z` and `x` are arrays, fields, or pytrees of them.
-    - `solver`: what `solvers.fixed_point` takes, `solvers.Anderson(1e-4)` by default; a residual below about 1e-5 is noise in float32.
+    - `solver`: what `solvers.fixed_point` takes, `solvers.Anderson(1e-4)` by default; a residual below about 1e-5 is
+      noise in float32.
     - `adjoint`: `solvers.ImplicitAdjoint()` by default; `solvers.PhantomAdjoint()` is cheaper and approximate.
     - `max_steps`: evaluations of the body.
 
