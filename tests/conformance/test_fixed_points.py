@@ -7,6 +7,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import lineax as lx
 import numpy as np
 import pytest
 import scipy.optimize
@@ -55,9 +56,7 @@ SOLVERS = {
 DEFAULT = {
     ("picard", "linear contraction", "f8"),
     ("anderson", "tanh layer", "f4"),
-    ("anderson", "rotation", "f8"),
     ("broyden", "reaction-diffusion", "f8"),
-    ("bad broyden", "tanh layer", "f8"),
     ("halpern", "rotation", "f8"),
     ("reversible", "linear contraction", "f4"),
 }
@@ -104,6 +103,7 @@ def test_values_and_derivatives(solver, name, precision):
         return one, pushed, jax.vmap(jax.value_and_grad(target, has_aux=True))(points, starts)
 
     one, pushed, ((_, lanes), slopes) = everything(cast(points), cast(starts), cast(way))
+    slopes = np.asarray(slopes)
     assert bool(one.ok) and np.all(lanes.ok), (RESULTS[one.result], lanes.error)
     assert lanes.value.dtype == slopes.dtype == precision
     tolerance = 1e-8 if double else 3e-3
@@ -119,7 +119,10 @@ def test_values_and_derivatives(solver, name, precision):
     np.testing.assert_allclose(slopes[0] @ way, quotient, atol=(1e-6 if double else 3e-3) * scale)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+FEW = [s if s in ("averaged picard", "anderson", "broyden") else pytest.param(s, marks=SLOW) for s in SOLVERS]
+
+
+@pytest.mark.parametrize("solver", FEW)
 def test_no_fixed_point_is_no_success(solver):
     p, y0 = jnp.asarray(RNG.standard_normal(N)), jnp.asarray(RNG.standard_normal(N))
     solution = solve("infeasible", SOLVERS[solver](1e-6), y0, p, max_steps=5000)
@@ -131,7 +134,7 @@ def test_no_fixed_point_is_no_success(solver):
     assert found.result == RESULTS.no_progress
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", FEW)
 def test_one_step_is_no_success(solver):
     # Newton's method does solve linear equations in one step.
     for name in ("tanh layer", "reaction-diffusion", "infeasible"):
@@ -139,10 +142,11 @@ def test_one_step_is_no_success(solver):
         assert not solution.ok and solution.error > 1e-6
 
 
+DEAR = {"unrolled anderson", "damped phantom", "bicgstab", "one step", "unrolled", "recursive", "refined", "stationary"}
 # Error of the gradient that the method promises; J is of norm 0.8, but smaller in the mean.
 ADJOINTS = {
     "fgmres": (S.Anderson(1e-11), S.ImplicitAdjoint(), 1e-8),
-    "bicgstab": (S.Anderson(1e-11), S.ImplicitAdjoint(linear=S.Stationary(S.Anderson(1e-10))), 1e-8),
+    "bicgstab": (S.Anderson(1e-11), S.ImplicitAdjoint(linear=lx.BiCGStab(1e-10, 1e-10)), 1e-8),
     "stationary": (S.Picard(1e-11), S.ImplicitAdjoint(linear=S.Stationary(S.Picard(1e-10))), 1e-8),
     "neumann": (S.Anderson(1e-11), S.NeumannAdjoint(terms=12), 1.01 * 0.8**12),
     "phantom": (S.Anderson(1e-11), S.PhantomAdjoint(steps=12), 1.01 * 0.8**12),
@@ -159,7 +163,7 @@ ADJOINTS = {
 
 @pytest.mark.parametrize(
     "row",
-    [pytest.param(r, marks=SLOW) if r in ("unrolled anderson", "damped phantom", "bicgstab") else r for r in ADJOINTS],
+    [pytest.param(r, marks=SLOW) if r in DEAR else r for r in ADJOINTS],
 )
 def test_gradients_of_every_adjoint(row):
     solver, adjoint, tolerance = ADJOINTS[row]
