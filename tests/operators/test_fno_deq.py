@@ -27,6 +27,7 @@ def scaled(factor, model):
     return eqx.combine(jax.tree.map(lambda x: factor * x, arrays), rest)
 
 
+@pytest.mark.slow
 def test_it_is_the_limit_of_the_weight_tied_operator():
     """With the bound out of reach, value and gradient of FNODEQ are those of very many applications of its block."""
     deep = WeightTiedFNO(2, 3, 2, 5, 80, 2, key=KEY)
