@@ -5,9 +5,7 @@ import optimistix as optx
 from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
-from ..nn import FixedPoint
-from ..nn._fourier_block import FourierBlock, LiftProject
-from ..nn._lipschitz import lipschitz_bound
+from ..nn import FixedPoint, FourierBlock, LiftProject, lipschitz_bound
 from ..solvers import AbstractFixedPoint, Anderson, ImplicitAdjoint, Solution
 
 _SLOPE = 1.13  # the largest of gelu

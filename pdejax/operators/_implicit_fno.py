@@ -3,8 +3,7 @@ import jax
 from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
-from ..nn import Pointwise, SpectralConv
-from ..nn._fourier_block import LiftProject
+from ..nn import LiftProject, Pointwise, SpectralConv
 
 
 class ImplicitFNO(eqx.Module):

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
-from ..nn._fourier_block import FourierBlock, LiftProject
+from ..nn import FourierBlock, LiftProject
 
 
 class WeightTiedFNO(eqx.Module):

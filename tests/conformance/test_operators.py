@@ -8,7 +8,8 @@ import pytest
 
 import pdejax as pj
 from pdejax.nn import Normalised, Normaliser, trainable
-from pdejax.operators import FNO
+from pdejax.operators import FNO, FNODEQ, ImplicitFNO, IteratedOperator, WeightTiedFNO
+from pdejax.solvers import Picard
 
 KEY = jax.random.key(0)
 KINDS = (pj.Fourier, pj.Sine, pj.Cosine, pj.Chebyshev)
@@ -20,6 +21,11 @@ ROWS = {
     "fno normalised": lambda i, o, d: Normalised(
         FNO(i, o, 2, 6, 2, d, key=KEY), Normaliser([0.5] * i, [2.0] * i), Normaliser([1.0] * o, [3.0] * o)
     ),
+    # To rounding: a batch and a single sample must end at the same iterate.
+    "fno-deq": lambda i, o, d: FNODEQ(i, o, 2, 6, d, bound=0.3, solver=Picard(0.0), max_steps=40, key=KEY),
+    "weight-tied fno": lambda i, o, d: WeightTiedFNO(i, o, 2, 6, 3, d, key=KEY),
+    "implicit fno": lambda i, o, d: ImplicitFNO(i, o, 2, 6, 3, d, key=KEY),
+    "iterated": lambda i, o, d: IteratedOperator(FNO(i + o, o, 2, 6, 1, d, key=KEY), o, steps=3),
 }
 # The sizes at which the fields below are resolved to 1e-5, at initial weights.
 SIZES = {1: (17,), 2: (16, 18), 3: (16, 17, 18)}
