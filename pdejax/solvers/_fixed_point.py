@@ -98,7 +98,7 @@ def _own(fn, solver: AbstractFixedPoint, start, args, options, max_steps: int, a
         numbers["residual_history"] = end.history
     stats = Stats(numbers, (("method", type(solver).__name__),))
     result = RESULTS.where(end.met, RESULTS.successful, failed)
-    return Solution(y, None, result, stats, end.size / end.unit, end.memory)
+    return Solution(y, None, result, stats, solver.error(end), end.memory)
 
 
 def _foreign(fn, solver: Solver, start, args, options, max_steps: int, adjoint) -> Solution:
@@ -109,7 +109,9 @@ def _foreign(fn, solver: Solver, start, args, options, max_steps: int, adjoint) 
     map_ = fn if isinstance(solver, optx.AbstractFixedPointSolver) else _ToRoot(fn)
     out = find(map_, solver, start, args, options, has_aux=True, max_steps=max_steps, adjoint=adjoint, throw=False)
     image = jax.lax.stop_gradient(fn(out.value, args)[0])
-    far, unit = v.norm(image), jnp.minimum(v.norm(image), 10 * jax.lax.stop_gradient(size))
+    far = v.norm(image)
+    unit = jnp.minimum(far, 10 * jax.lax.stop_gradient(size))
+    unit = jnp.where(unit > 0, unit, jnp.ones_like(unit))
     error = v.norm(v.subtract(image, jax.lax.stop_gradient(out.value))) / unit
     # Their criteria look at steps, or at the first image; the residual is measured here.
     goal = 10 * (solver.rtol + solver.atol / unit)

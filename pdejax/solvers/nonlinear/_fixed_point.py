@@ -140,8 +140,12 @@ class AbstractFixedPoint(optx.AbstractFixedPointSolver):
         return self.ended(state), optx.RESULTS.where(state.met, optx.RESULTS.successful, code)
 
     def postprocess(self, fn, y, aux, args, options, state: Iterate, tags, result):
-        stats = {"residual": state.size / state.unit, **self.findings(state.memory)}
+        stats = {"residual": self.error(state), **self.findings(state.memory)}
         return state.best, aux, stats | ({"residual_history": state.history} if self.history else {})
+
+    def error(self, state: Iterate) -> Array:
+        """The relative residual at the best point; zero where map and point vanish together."""
+        return v.ratio(state.size, state.unit, state.unit > 0)
 
     def infeasible(self, state: Iterate) -> Array:
         """Whether the map has been found to have no fixed point."""
