@@ -38,7 +38,7 @@ STILL = rotation(np.concatenate([[0.0], ANGLES[1:]]))
 # Written for numpy and jax alike: `m` is the module.
 MAPS = {
     "linear contraction": lambda m, y, p: 0.8 * m.asarray(ORTHOGONAL, p.dtype) @ y + p,
-    "tanh layer": lambda m, y, p: m.tanh(1.2 * m.asarray(ORTHOGONAL, p.dtype) @ y + p),
+    "tanh layer": lambda m, y, p: m.tanh(0.9 * m.asarray(ORTHOGONAL, p.dtype) @ y + p),
     "reaction-diffusion": lambda m, y, p: m.asarray(INVERSE, p.dtype) @ (y + STEP * (10 * p - y**3)),
     "rotation": lambda m, y, p: m.asarray(rotation(ANGLES), p.dtype) @ y + p,
     "infeasible": lambda m, y, p: m.asarray(STILL, p.dtype) @ y + p,
@@ -61,8 +61,9 @@ DEFAULT = {
     ("reversible", "linear contraction", "f4"),
 }
 FEASIBLE = [name for name in MAPS if name != "infeasible"]
-# Undamped Picard iteration turns on the circle for ever.
-ROWS = [(s, m, t) for s in SOLVERS for m in FEASIBLE for t in ("f4", "f8") if (s, m) != ("picard", "rotation")]
+# Undamped Picard iteration turns on the circle for ever, and reversible steps need a contraction.
+NOT = {("picard", "rotation"), ("reversible", "rotation")}
+ROWS = [(s, m, t) for s in SOLVERS for m in FEASIBLE for t in ("f4", "f8") if (s, m) not in NOT]
 ROWS = [pytest.param(*row, marks=() if row in DEFAULT else SLOW) for row in ROWS]
 
 
@@ -88,8 +89,8 @@ def test_values_and_derivatives(solver, name, precision):
     rng = np.random.default_rng(1)
     points, way, weights = 0.5 * rng.standard_normal((2, N)), rng.standard_normal(N), rng.standard_normal(N)
     # The second lane is easier: it starts next to its fixed point.
-    starts = np.stack([np.zeros(N), exact(name, points[1]) + 1e-3])
     double = precision == "f8"
+    starts = np.stack([np.zeros(N), exact(name, points[1]) + (1e-7 if double else 1e-4)])
     method = SOLVERS[solver](1e-10 if double else 1e-5)
     cast = lambda x: jnp.asarray(x, precision)
 
@@ -110,7 +111,10 @@ def test_values_and_derivatives(solver, name, precision):
     for got, p in zip(lanes.value, points, strict=True):
         np.testing.assert_allclose(got, exact(name, p), atol=tolerance)
     np.testing.assert_allclose(one.value, lanes.value[0], atol=1e-11 if double else 1e-5)
-    assert one.stats["num_steps"] == lanes.stats["num_steps"][0] > lanes.stats["num_steps"][1]
+    steps = lanes.stats["num_steps"]
+    assert one.stats["num_steps"] == steps[0] >= steps[1]
+    # Methods that look for a root solve linear equations in as many steps from anywhere.
+    assert steps[0] > steps[1] or solver in ("newton", "broyden", "bad broyden", "anderson")
     h = 1e-4
     ahead, behind = (exact(name, points[0] + s * h * way) for s in (1, -1))
     quotient = weights @ (ahead - behind) / (2 * h)
