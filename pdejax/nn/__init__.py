@@ -1,6 +1,7 @@
 """Floor 4: layers with two users or more."""
 
 from ._checks import check_channels as check_channels
+from ._checks import check_counts as check_counts
 from ._checks import check_ndim as check_ndim
 from ._contraction import Contraction as Contraction
 from ._contraction import contraction as contraction

@@ -10,6 +10,13 @@ def per_axis(name: str, value, ndim: int) -> tuple[int, ...]:
     return values
 
 
+def check_counts(name: str, **counts) -> None:
+    """**Raises** `ValueError` if one of the numbers a layer is built with is not a positive integer."""
+    for argument, value in counts.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} needs {argument} to be an integer >= 1, got {value!r}; write {argument}=4.")
+
+
 def check_channels(name: str, wanted: int, field: GridField) -> None:
     """**Raises** `ValueError` if a field has not the channels a layer was built for."""
     if field.channels != wanted:

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
-from ._checks import check_channels, check_ndim
+from ._checks import check_channels, check_counts, check_ndim
 from ._coordinates import coordinates, envelope, hidden_grid
 from ._pointwise import Pointwise
 from ._spectral import SpectralConv
@@ -69,9 +69,7 @@ class LiftProject(eqx.Module):
         padding: float = 0.0,
         key: PRNGKeyArray,
     ):
-        for name, value in (("in_channels", in_channels), ("out_channels", out_channels), ("width", width)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"an operator needs {name} to be an integer >= 1, got {value!r}; write {name}=4.")
+        check_counts("the operator", in_channels=in_channels, out_channels=out_channels, width=width)
         a, b, c = jax.random.split(key, 3)
         self.in_channels, self.ndim, self.padding = in_channels, ndim, float(padding)
         self.outer = Pointwise(in_channels + ndim, width, key=a)

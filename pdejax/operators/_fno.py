@@ -5,7 +5,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from ..fields import GridField
 from ..grids import Grid
-from ..nn import Pointwise, SpectralConv, check_channels, check_ndim, coordinates, envelope, hidden_grid
+from ..nn import Pointwise, SpectralConv, check_channels, check_counts, check_ndim, coordinates, envelope, hidden_grid
 
 _PROJECTION = 128
 
@@ -56,14 +56,7 @@ class FNO(eqx.Module):
         padding: float = 0.0,
         key: PRNGKeyArray,
     ):
-        for name, value in (
-            ("in_channels", in_channels),
-            ("out_channels", out_channels),
-            ("width", width),
-            ("depth", depth),
-        ):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"FNO needs {name} to be an integer >= 1, got {value!r}; write {name}=4.")
+        check_counts("FNO", in_channels=in_channels, out_channels=out_channels, width=width, depth=depth)
         keys = jax.random.split(key, 4)
         self.in_channels, self.ndim, self.padding = in_channels, ndim, float(padding)
         self.lift = Pointwise(in_channels + ndim, width, key=keys[0])

@@ -5,7 +5,7 @@ import optimistix as optx
 from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
-from ..nn import FixedPoint, FourierBlock, LiftProject, lipschitz_bound
+from ..nn import FixedPoint, FourierBlock, LiftProject, check_counts, lipschitz_bound
 from ..solvers import AbstractFixedPoint, Anderson, ImplicitAdjoint, Solution
 
 _SLOPE = 1.13  # the largest of gelu
@@ -57,8 +57,7 @@ class FNODEQ(eqx.Module):
         padding: float = 0.0,
         key: PRNGKeyArray,
     ):
-        if not isinstance(blocks, int) or blocks < 1:
-            raise ValueError(f"FNODEQ needs blocks to be an integer >= 1, got {blocks!r}; write blocks=1.")
+        check_counts("FNODEQ", blocks=blocks)
         if not bound > 0:
             raise ValueError(f"a Lipschitz bound is positive, got bound={bound!r}; write bound=0.95.")
         a, b = jax.random.split(key)

@@ -3,7 +3,7 @@ import jax
 from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
-from ..nn import LiftProject, Pointwise, SpectralConv
+from ..nn import LiftProject, Pointwise, SpectralConv, check_counts
 
 
 class ImplicitFNO(eqx.Module):
@@ -41,8 +41,7 @@ class ImplicitFNO(eqx.Module):
         padding: float = 0.0,
         key: PRNGKeyArray,
     ):
-        if not isinstance(depth, int) or depth < 1:
-            raise ValueError(f"ImplicitFNO needs depth to be an integer >= 1, got {depth!r}; write depth=8.")
+        check_counts("ImplicitFNO", depth=depth)
         a, b, c = jax.random.split(key, 3)
         self.around = LiftProject(in_channels, out_channels, width, ndim, padding=padding, key=a)
         self.spectral = SpectralConv(width, width, modes, ndim, padding=padding, key=b)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import optimistix as optx
 
 from ..fields import GridField
-from ..nn import check_channels
+from ..nn import check_channels, check_counts
 from ..solvers import AbstractFixedPoint, Solution, fixed_point
 
 
@@ -33,9 +33,7 @@ class IteratedOperator(eqx.Module):
     average: float = eqx.field(static=True, default=1.0)
 
     def __check_init__(self):
-        for name, value in (("channels", self.channels), ("steps", self.steps)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"IteratedOperator needs {name} to be an integer >= 1, got {value!r}; write {name}=1.")
+        check_counts("IteratedOperator", channels=self.channels, steps=self.steps)
         if not 0 < self.average <= 1:
             raise ValueError(f"an average lies in (0, 1], got average={self.average!r}; write average=0.5.")
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
-from ..nn import FourierBlock, LiftProject
+from ..nn import FourierBlock, LiftProject, check_counts
 
 
 class WeightTiedFNO(eqx.Module):
@@ -38,8 +38,7 @@ class WeightTiedFNO(eqx.Module):
         padding: float = 0.0,
         key: PRNGKeyArray,
     ):
-        if not isinstance(depth, int) or depth < 1:
-            raise ValueError(f"WeightTiedFNO needs depth to be an integer >= 1, got {depth!r}; write depth=4.")
+        check_counts("WeightTiedFNO", depth=depth)
         a, b = jax.random.split(key)
         self.around = LiftProject(in_channels, out_channels, width, ndim, padding=padding, key=a)
         self.block = FourierBlock(width, modes, ndim, padding=padding, key=b)

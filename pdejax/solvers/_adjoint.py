@@ -104,7 +104,7 @@ class ImplicitAdjoint(AbstractAdjoint, optx.AbstractAdjoint):
         dtype = jnp.result_type(*(x.dtype for x in jax.tree.leaves(inputs[2]) if eqx.is_array(x)))
         linear = default_linear(dtype) if self.linear is None else self.linear
         inputs = (*inputs, functools.partial(eqxi.while_loop, kind="lax"))
-        return implicit(primal_fn, rewrite_fn, inputs, linear, self.accept)
+        return implicit(primal_fn, rewrite_fn, inputs, linear, self.accept, tags)
 
     def loop(self, step: Step, state: PyTree, first: Array, count: int) -> PyTree:
         state = jax.lax.stop_gradient(state)

@@ -1,9 +1,6 @@
 """Cheaper gradients of fixed points, and the one of an iteration that runs backwards."""
 
-import functools
-
 import equinox as eqx
-import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 import lineax as lx
@@ -16,9 +13,7 @@ from .linear import Preconditioned
 from .linear import _vectors as v
 from .linear._preconditioned import constant
 from .nonlinear import Broyden, Neumann, Reversible
-from .nonlinear._fixed_point import Iterate
-
-_LAX = functools.partial(eqxi.while_loop, kind="lax")
+from .nonlinear._fixed_point import PLAIN_LOOP, Iterate
 
 
 class NeumannAdjoint(optx.AbstractAdjoint):
@@ -33,7 +28,7 @@ class NeumannAdjoint(optx.AbstractAdjoint):
     terms: int = eqx.field(static=True, default=10)
 
     def apply(self, primal_fn, rewrite_fn, inputs, tags):
-        return implicit(primal_fn, rewrite_fn, (*inputs, _LAX), Neumann(self.terms))
+        return implicit(primal_fn, rewrite_fn, (*inputs, PLAIN_LOOP), Neumann(self.terms))
 
 
 class PhantomAdjoint(optx.AbstractAdjoint):
@@ -56,7 +51,7 @@ class PhantomAdjoint(optx.AbstractAdjoint):
             )
 
     def apply(self, primal_fn, rewrite_fn, inputs, tags):
-        y, rest = primal_fn(constant((*inputs, _LAX)))
+        y, rest = primal_fn(constant((*inputs, PLAIN_LOOP)))
         y, rest = constant((y, rest))
         back = jnp.asarray(-self.damping, v.dtype(y))
 
@@ -87,7 +82,7 @@ class SharedAdjoint(optx.AbstractAdjoint):
                 f"SharedAdjoint uses the inverse that solvers.Broyden builds, and the solver is "
                 f"{type(inputs[1]).__name__}; take solvers.Broyden() or solvers.ImplicitAdjoint()."
             )
-        y, rest = constant(primal_fn(constant((*inputs, _LAX))))
+        y, rest = constant(primal_fn(constant((*inputs, PLAIN_LOOP))))
         inverse = lx.FunctionLinearOperator(_iterate(rest).memory.apply, jax.eval_shape(lambda: y))
         defect = rewrite_fn(y, rest, inputs)
         if self.refine is None:
@@ -117,7 +112,7 @@ class ReversibleAdjoint(optx.AbstractAdjoint):
 
 @eqx.filter_custom_vjp
 def _backwards(inputs, primal_fn):
-    _, rest = primal_fn((*inputs, _LAX))
+    _, rest = primal_fn((*inputs, PLAIN_LOOP))
     return _iterate(rest).memory.evaluated, rest
 
 

@@ -1,8 +1,10 @@
 import abc
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 import optimistix as optx
@@ -10,6 +12,9 @@ from equinox.internal import unvmap_any
 from jaxtyping import Array, PyTree
 
 from ..linear import _vectors as v
+
+PLAIN_LOOP = functools.partial(eqxi.while_loop, kind="lax")
+"""The loop of iterations that are not differentiated through."""
 
 
 class Evaluation(NamedTuple):

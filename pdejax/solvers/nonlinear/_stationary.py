@@ -1,10 +1,8 @@
 """Linear solvers made of fixed-point iterations, for operators close to the identity."""
 
-import functools
 from typing import Any
 
 import equinox as eqx
-import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 import lineax as lx
@@ -13,12 +11,27 @@ from jaxtyping import Array, PyTree
 from ..linear import _vectors as v
 from ..linear import check_linear
 from ..linear._krylov import verdict
-from ._fixed_point import AbstractFixedPoint, run
-
-_LAX = functools.partial(eqxi.while_loop, kind="lax")
+from ._fixed_point import PLAIN_LOOP, AbstractFixedPoint, run
 
 
-class Stationary(lx.AbstractLinearSolver):
+class _Products(lx.AbstractLinearSolver):
+    """Solvers that need nothing but products with the operator."""
+
+    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]):
+        check_linear(operator)
+        return lx.linearise(operator)
+
+    def transpose(self, state, options: dict[str, Any]):
+        return state.transpose(), {}
+
+    def conj(self, state, options: dict[str, Any]):
+        return lx.conj(state), {}
+
+    def assume_full_rank(self):
+        return True
+
+
+class Stationary(_Products):
     """Solves `A x = b`, `A` near the identity, as the fixed point of `x <- x + (b - A x)`: Richardson's iteration, or
     any other made of it.
 
@@ -32,30 +45,17 @@ class Stationary(lx.AbstractLinearSolver):
     solver: AbstractFixedPoint
     max_steps: int = eqx.field(static=True, default=1000)
 
-    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]):
-        check_linear(operator)
-        return lx.linearise(operator)
-
     def compute(self, state, vector: PyTree[Array], options: dict[str, Any]):
         guess = options.get("y0", vector)
-        _, end = run(_richardson, self.solver, guess, (state, vector), {}, self.max_steps, _LAX)
+        _, end = run(_richardson, self.solver, guess, (state, vector), {}, self.max_steps, PLAIN_LOOP)
         broken = end.broken | self.solver.infeasible(end)
         stats = {"num_steps": end.step, "num_matvecs": end.step}
         if self.solver.history:
             stats["residual_history"] = end.history
         return end.best, verdict(end.met, end.met | end.stuck, broken), stats
 
-    def transpose(self, state, options: dict[str, Any]):
-        return state.transpose(), {}
 
-    def conj(self, state, options: dict[str, Any]):
-        return lx.conj(state), {}
-
-    def assume_full_rank(self):
-        return True
-
-
-class Neumann(lx.AbstractLinearSolver):
+class Neumann(_Products):
     """The first terms of `A^-1 = scale sum_j (I - scale A)^j`; it does not look at the residual.
 
     **Arguments:** `terms`: at least 1; `scale`: below `2 / lambda_max` for a symmetric positive `A`.
@@ -70,10 +70,6 @@ class Neumann(lx.AbstractLinearSolver):
         if self.terms < 1:
             raise ValueError(f"a Neumann series has at least one term, got terms={self.terms!r}; write terms=10.")
 
-    def init(self, operator: lx.AbstractLinearOperator, options: dict[str, Any]):
-        check_linear(operator)
-        return lx.linearise(operator)
-
     def compute(self, state, vector: PyTree[Array], options: dict[str, Any]):
         scale = jnp.asarray(self.scale, v.dtype(vector))
 
@@ -83,15 +79,6 @@ class Neumann(lx.AbstractLinearSolver):
         first = v.axpy(scale, vector, v.zeros(vector))
         x, _ = jax.lax.scan(more, first, length=self.terms - 1)
         return x, lx.RESULTS.successful, {"num_steps": self.terms, "num_matvecs": self.terms - 1}
-
-    def transpose(self, state, options: dict[str, Any]):
-        return state.transpose(), {}
-
-    def conj(self, state, options: dict[str, Any]):
-        return lx.conj(state), {}
-
-    def assume_full_rank(self):
-        return True
 
 
 def _richardson(x: PyTree[Array], system) -> tuple[PyTree[Array], None]:
