@@ -5,6 +5,7 @@ from ._burgers import burgers_unit_nu1e_2 as burgers_unit_nu1e_2
 from ._darcy import darcy_fno as darcy_fno
 from ._dataset import Dataset as Dataset
 from ._generate import generate as generate
+from ._noise import noisy as noisy
 from ._random_fields import GaussianRandomField as GaussianRandomField
 from ._readers import Take as Take
 from ._readers import read as read

@@ -5,6 +5,7 @@ from ._checks import check_counts as check_counts
 from ._checks import check_ndim as check_ndim
 from ._contraction import Contraction as Contraction
 from ._contraction import contraction as contraction
+from ._contractive_block import ContractiveBlock as ContractiveBlock
 from ._coordinates import coordinates as coordinates
 from ._coordinates import envelope as envelope
 from ._coordinates import hidden_grid as hidden_grid

@@ -69,9 +69,7 @@ class SpectralNorm(eqx.Module):
     @property
     def weight(self) -> Array:
         """The normalised weight."""
-        size = lipschitz_bound(self.layer, self.iterations)
-        bound = jnp.asarray(self.bound, size.dtype)
-        return self.layer.weight * (bound / jnp.maximum(size, bound))
+        return self.layer.weight * _factor(lipschitz_bound(self.layer, self.iterations), self.bound)
 
     @property
     def normalised(self) -> Any:
@@ -80,6 +78,17 @@ class SpectralNorm(eqx.Module):
 
     def __call__(self, u: Any) -> Any:
         return self.normalised(u)
+
+
+def clipped(matrix: Array, bound: float, iterations: int = 8) -> Array:
+    """Each of the matrices `(.., out, in)`, divided by what its norm exceeds `bound` by."""
+    factor = _factor(gram_bound(matrix, iterations), bound)
+    return matrix * factor[..., None, None].astype(matrix.dtype)
+
+
+def _factor(size: Array, bound: float) -> Array:
+    most = jnp.asarray(bound, size.dtype)
+    return most / jnp.maximum(size, most)
 
 
 def gram_bound(matrix: Array, iterations: int) -> Array:

@@ -58,10 +58,21 @@ class SpectralConv(eqx.Module):
         check_channels("SpectralConv", self.in_channels, v)
         return v.with_values(self.on_values(v.values, v.grid))
 
+    def matrices(self, grid: Grid) -> Array:
+        """`R_k` of each mode on this grid, `(*modes, out, in)`: complex (half of the modes) with a Fourier axis."""
+        parts = _arranged(self.weight, _half(grid))
+        return jnp.moveaxis(parts if _half(grid) is None else jax.lax.complex(*parts), (0, 1), (-2, -1))
+
+    def with_matrices(self, matrices: Array, grid: Grid) -> "SpectralConv":
+        """The layer that has these `R_k` on this grid."""
+        parts = jnp.moveaxis(matrices, (-2, -1), (0, 1))
+        parts = parts if _half(grid) is None else jnp.stack([jnp.real(parts), jnp.imag(parts)])
+        return eqx.tree_at(lambda layer: layer.weight, self, _stored(parts, _half(grid)))
+
     def on_values(self, v: Array, grid: Grid) -> Array:
         """The layer on node values `(in_channels, *n)`, for models that keep values between their layers."""
         check_modes("SpectralConv", grid, self.modes, self.padding)
-        half = max((i for i, axis in enumerate(grid.axes) if isinstance(axis, Fourier)), default=None)
+        half = _half(grid)
         steps = [
             mode_matrices(axis, m, i == half, self.padding)
             for i, (axis, m) in enumerate(zip(grid.axes, self.modes, strict=True))
@@ -83,6 +94,11 @@ class SpectralConv(eqx.Module):
         for i in reversed(real):
             v = _multiply(steps[i][1], v, i - len(grid.axes))
         return v
+
+
+def _half(grid: Grid) -> int | None:
+    """The axis of which half of the waves is kept: the last Fourier axis."""
+    return max((i for i, axis in enumerate(grid.axes) if isinstance(axis, Fourier)), default=None)
 
 
 def _multiply(matrix: np.ndarray, v: Array, dim: int) -> Array:
@@ -128,3 +144,13 @@ def _arranged(weight: Array, half: int | None) -> Array:
     at = 2 + half
     weight = weight.reshape(*weight.shape[:at], -1, 2, *weight.shape[at + 1 :])
     return jnp.moveaxis(weight, at + 1, 0)
+
+
+def _stored(parts: Array, half: int | None) -> Array:
+    """The weights as the layer keeps them: the inverse of `_arranged`."""
+    if half is not None:
+        if half == parts.ndim - 4:
+            return parts
+        parts = jnp.moveaxis(parts, 0, 3 + half)
+        parts = parts.reshape(*parts.shape[: 2 + half], -1, *parts.shape[4 + half :])
+    return jnp.moveaxis(parts.reshape(*parts.shape[:-1], -1, 2), -1, 0)

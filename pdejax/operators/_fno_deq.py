@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -5,24 +7,21 @@ import optimistix as optx
 from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
-from ..nn import FixedPoint, FourierBlock, LiftProject, check_counts, lipschitz_bound
+from ..grids import Grid
+from ..nn import ContractiveBlock, FixedPoint, LiftProject, check_counts
 from ..solvers import AbstractFixedPoint, Anderson, ImplicitAdjoint, Solution
-
-_SLOPE = 1.13  # the largest of gelu
 
 
 class FNODEQ(eqx.Module):
     """Deep equilibrium Fourier neural operator, for steady problems: its hidden field is a fixed point.
 
-    `w = P(a, x)`, `v* = G(v*, w)`, `u = Q(v*)`, where `G` is a stack of `nn.FourierBlock` which all see `w`, and `P`,
-    `Q` are those of `FNO` (`nn.LiftProject`), so what is said there of bases, boundaries and grids holds here. The
+    `w = P(a, x)`, `v* = G(v*, w)`, `u = Q(v*)`, where `G` is a stack of `nn.ContractiveBlock` which all see `w`, and
+    `P`, `Q` are those of `FNO` (`nn.LiftProject`), so what is said there of bases, boundaries and grids holds here. The
     iteration starts from zero. Memory does not grow with the number of iterations; a solve that fails does not raise:
     `solve` says how it went, per sample under `vmap`.
 
-    The weights of a block that act on `v` are divided by what makes `1.13 (||K|| + ||W||)` (1.13: the largest slope of
-    gelu) no more than `bound`, with `nn.lipschitz_bound`. Below 1 there is one fixed point for every input, and plain
-    iteration finds it, whatever the training does. That is a strict condition, and costs accuracy; with bounds of 2 to
-    4 equilibria are no longer certain but found in practice, and without any the training may lose them.
+    `G` shrinks distances by `bound` or more in every block, so for every input there is one fixed point, and the
+    iteration finds it, whatever the training does.
 
     A trained operator may be asked for more: `eqx.tree_at(lambda m: m.layer.solver, model, solvers.Anderson(1e-6))`.
 
@@ -31,15 +30,16 @@ class FNODEQ(eqx.Module):
 
     **Shapes:** field `(in_channels, *n)` to field `(out_channels, *n)`.
 
-    **Raises** `ValueError` for a wrong channel count or dimension, or a grid with too few nodes.
+    **Raises** `ValueError` for a wrong channel count or dimension, a bound outside `(0, 1)`, or a grid with too few
+    nodes.
 
     Source: in the spirit of Marwah, Pokle, Kolter, Lipton, Lu & Risteski 2023, Deep equilibrium based neural operators
-    for steady-state PDEs. Deviation: the block is the plain Fourier layer with injection, and bounded, not normalised.
+    for steady-state PDEs. Deviation: `nn.ContractiveBlock` in place of Fourier layers with normalisation, whose
+    equilibria a training may lose.
     """
 
     around: LiftProject
     layer: FixedPoint
-    bound: float = eqx.field(static=True)
 
     def __init__(
         self,
@@ -58,13 +58,10 @@ class FNODEQ(eqx.Module):
         key: PRNGKeyArray,
     ):
         check_counts("FNODEQ", blocks=blocks)
-        if not bound > 0:
-            raise ValueError(f"a Lipschitz bound is positive, got bound={bound!r}; write bound=0.95.")
         a, b = jax.random.split(key)
         self.around = LiftProject(in_channels, out_channels, width, ndim, padding=padding, key=a)
-        stack = tuple(FourierBlock(width, modes, ndim, padding=padding, key=k) for k in jax.random.split(b, blocks))
-        self.layer = FixedPoint(_Stack(stack), solver, adjoint, max_steps)
-        self.bound = float(bound)
+        block = lambda key: ContractiveBlock(width, modes, ndim, bound=bound, padding=padding, key=key)
+        self.layer = FixedPoint(_Stack(tuple(map(block, jax.random.split(b, blocks)))), solver, adjoint, max_steps)
 
     def __call__(self, a: GridField) -> GridField:
         return self.solve(a)[0]
@@ -72,26 +69,19 @@ class FNODEQ(eqx.Module):
     def solve(self, a: GridField) -> tuple[GridField, Solution]:
         """The output, and the hidden fixed point with its residual (`error`), `result` and counts (`stats`)."""
         w = self.around.lift(a)
-        solution = self.bounded.solve(w, w.with_values(jnp.zeros_like(w.values)))
+        solution = self.bounded(w.grid).solve(w, w.with_values(jnp.zeros_like(w.values)))
         return self.around.project(solution.value, a), solution
 
-    @property
-    def bounded(self) -> FixedPoint:
-        """The implicit layer with the bounded weights: its `body` is `G(v, w)`, and `nn.diagnose` takes it."""
-        blocks = tuple(_bounded(block, self.bound) for block in self.layer.body.blocks)
-        return eqx.tree_at(lambda layer: layer.body.blocks, self.layer, blocks)
+    def bounded(self, grid: Grid) -> FixedPoint:
+        """The implicit layer on a (hidden) grid: its `body` is `G(v, w)`, and `nn.diagnose` takes it."""
+        blocks = tuple(block.bounded(grid) for block in self.layer.body.blocks)
+        return eqx.tree_at(lambda layer: layer.body, self.layer, _Stack(blocks))
 
 
 class _Stack(eqx.Module):
-    blocks: tuple[FourierBlock, ...]
+    blocks: tuple[Callable[[GridField, GridField], GridField], ...]
 
     def __call__(self, v: GridField, w: GridField) -> GridField:
         for block in self.blocks:
             v = block(v, w)
         return v
-
-
-def _bounded(block: FourierBlock, bound: float) -> FourierBlock:
-    size = _SLOPE * (lipschitz_bound(block.spectral) + lipschitz_bound(block.local))
-    weights = lambda b: (b.spectral.weight, b.local.weight)
-    return eqx.tree_at(weights, block, tuple(weight * (bound / jnp.maximum(size, bound)) for weight in weights(block)))

@@ -10,8 +10,9 @@ from ..nn import FourierBlock, LiftProject, check_counts
 class WeightTiedFNO(eqx.Module):
     """Fourier neural operator of one layer applied `depth` times, the lifted input injected each time.
 
-    `w = P(a, x)`, `v_0 = 0`, `v_{l+1} = gelu(K v_l + W v_l + V w + b)`, `u = Q(v_depth)`: the first iterates of
-    `FNODEQ`, with as many parameters, and the gradient of all of them. Bases, boundaries and grids as for `FNO`.
+    `w = P(a, x)`, `v_0 = 0`, `v_{l+1} = gelu(K v_l + W v_l + V w + b)`, `u = Q(v_depth)`, with the
+    gradient of all applications. `FNODEQ` is the one to take for a fixed point. Bases, boundaries and grids as for
+    `FNO`.
 
     **Arguments:** `modes` one number or one per axis; `depth` applications; `padding` as for `FNO`.
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pdejax.data import Dataset
+from pdejax.data import Dataset, noisy
 from pdejax.grids import Chebyshev, Cosine, Fourier, Grid, Periodic, Uniform
 
 
@@ -139,3 +139,18 @@ def test_non_finite_data_names_the_first_bad_sample():
 def test_bad_input(act, error, words):
     with pytest.raises(error, match=words):
         act()
+
+
+def test_noise_has_the_level_of_each_channel():
+    data = make(samples=40)
+    scaled = Dataset(np.float32([1.0, 100.0])[:, None, None] * data.inputs.astype("f4"), data.targets, data.grid)
+    rough = noisy(scaled, 0.1, seed=3)
+    added = rough.inputs - scaled.inputs
+    np.testing.assert_allclose(added.std(axis=(0, 2, 3)), [0.1, 10.0], rtol=0.05)
+    assert rough.inputs.dtype == "f4" and rough.metadata["noise"] == {"level": 0.1, "seed": 3}
+    assert np.abs(np.corrcoef(added[:, 0].ravel(), added[:, 1].ravel())[0, 1]) < 0.03
+    np.testing.assert_array_equal(rough.targets, scaled.targets)
+    assert noisy(scaled, 0.0) is scaled
+    assert np.abs(noisy(scaled, 0.1, seed=4).inputs - rough.inputs).max() > 1
+    with pytest.raises(ValueError, match="level"):
+        noisy(scaled, -0.1)

@@ -6,6 +6,7 @@ import pytest
 
 import pdejax as pj
 from pdejax.calculus import norm
+from pdejax.nn import ContractiveBlock, hidden_grid
 from pdejax.operators._fno_deq import FNODEQ
 from pdejax.operators._weight_tied_fno import WeightTiedFNO
 from pdejax.solvers import Anderson, ImplicitAdjoint, Picard, UnrolledAdjoint
@@ -28,28 +29,46 @@ def scaled(factor, model):
 
 
 @pytest.mark.slow
-def test_it_is_the_limit_of_the_weight_tied_operator():
-    """With the bound out of reach, value and gradient of FNODEQ are those of very many applications of its block."""
-    deep = WeightTiedFNO(2, 3, 2, 5, 80, 2, key=KEY)
-    deep = jax.tree.map(lambda x: x / 2, deep)
-    model = eqx.tree_at(lambda m: (m.around, m.layer.body.blocks), operator(bound=1e3), (deep.around, (deep.block,)))
-    parts = lambda m: (m.around, m.block if isinstance(m, WeightTiedFNO) else m.layer.body.blocks[0])
+def test_it_is_the_limit_of_many_applications():
+    """Value and gradient are those of the block applied very often, without an implicit layer."""
+
+    def deep(model, a):
+        w = model.around.lift(a)
+        step = lambda v, _: (model.layer.body(v, w), None)
+        v, _ = jax.lax.scan(step, w.with_values(0 * w.values), length=150)
+        return model.around.project(v, a)
 
     @eqx.filter_jit
-    def gradient(model, a):
-        loss = lambda m, a: jnp.sum(jnp.sin(m(a).values))
+    def gradient(apply, model, a):
+        loss = lambda m, a: jnp.sum(jnp.sin(apply(m, a).values))
         return eqx.filter_value_and_grad(loss)(model, a)
 
-    (found, slope), (wanted, unrolled) = (gradient(m, field()) for m in (model, deep))
+    model = operator(bound=0.8)
+    (found, slope), (wanted, unrolled) = (gradient(f, model, field()) for f in (FNODEQ.__call__, deep))
     np.testing.assert_allclose(found, wanted, rtol=1e-9)
-    for g, h in zip(*(jax.tree.leaves(parts(m)) for m in (slope, unrolled)), strict=True):
+    for g, h in zip(*map(jax.tree.leaves, (slope, unrolled)), strict=True):
         np.testing.assert_allclose(g, h, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "grid", [GRID, pj.Grid(x=pj.Fourier(10), y=pj.Fourier(12)), pj.Grid(x=pj.Sine(9), y=pj.Sine(11))]
+)
+def test_the_linear_part_of_a_block_has_the_norm_of_its_largest_mode(grid):
+    """Against the singular values of the whole operator, as a matrix: each mode as large as its bound lets it be."""
+    block = scaled(20, ContractiveBlock(2, 2, 2, bound=0.9, key=KEY)).bounded(hidden_grid(grid))
+    zero = pj.GridField(jnp.zeros((2, *grid.shape)), hidden_grid(grid))
+    flat = lambda z: (block.spectral(z) + block.local(z)).values.ravel() - block.local(0 * z).values.ravel()
+    matrix = jax.jacobian(lambda x: flat(zero.with_values(x.reshape(zero.values.shape))))(zero.values.ravel())
+    root = np.sqrt(np.tile(np.broadcast_to(zero.grid.weights(), grid.shape).ravel(), 2))
+    sizes = np.linalg.svd(root[:, None] * np.asarray(matrix) / root, compute_uv=False)
+    assert 0.88 < sizes[0] <= 0.9 + 1e-12
 
 
 def test_the_bound_holds_for_large_weights():
     @eqx.filter_jit
     def found(model, a):
-        layer, w = model.bounded, model.around.lift(a)
+        w = model.around.lift(a)
+        layer = model.bounded(w.grid)
         noise = lambda seed: w.with_values(jax.random.normal(jax.random.key(seed), w.values.shape))
         far = lambda u, v: norm(layer.body(u, w) - layer.body(v, w)) / norm(u - v)
         ratios = [far(noise(seed), s * noise(seed)) for seed in range(2) for s in (1.1, -1.0)]
@@ -95,6 +114,8 @@ def test_bad_arguments_are_told():
         operator(blocks=0)
     with pytest.raises(ValueError, match="bound"):
         operator(bound=0.0)
+    with pytest.raises(ValueError, match="bound"):
+        operator(bound=1.0)
     with pytest.raises(ValueError, match="depth"):
         WeightTiedFNO(2, 3, 2, 5, 0, 2, key=KEY)
     with pytest.raises(ValueError, match="width"):

@@ -69,12 +69,14 @@ class AbstractModalStepper(AbstractStepper):
         return Prepared(steps, self.tables(linear, steps.dt), linear.kind, has_data, linear.grows)
 
     def run(self, problem: EvolutionProblem, prepared: "Prepared", options: Options) -> Solution:
+        facts = (*self.facts(), ("linear part", prepared.kind))
+        return march(self.stepping(problem, prepared), problem, prepared.steps, options, facts)
+
+    def stepping(self, problem: EvolutionProblem, prepared: "Prepared") -> Scheme:
+        """The scheme for a prepared problem, on the grid on which it is stepped."""
         working = on_grid(problem, working_grid(problem.u0.grid, self.dealias))
         scheme = self.scheme(ModalSystem(working, prepared.has_data), prepared.tables, prepared.steps.dt)
-        if working.u0.is_real and prepared.grows:
-            scheme = _real(scheme, working.u0.grid)
-        facts = (*self.facts(), ("linear part", prepared.kind))
-        return march(scheme, problem, prepared.steps, options, facts)
+        return _real(scheme, working.u0.grid) if working.u0.is_real and prepared.grows else scheme
 
 
 class Prepared(eqx.Module):
@@ -98,7 +100,11 @@ class AbstractNodalStepper(AbstractStepper):
         return plan(problem, self.dt, options)
 
     def run(self, problem: EvolutionProblem, prepared: March, options: Options) -> Solution:
-        return march(self.scheme(self.system(problem), prepared.dt), problem, prepared, options, self.facts())
+        return march(self.stepping(problem, prepared), problem, prepared, options, self.facts())
+
+    def stepping(self, problem: EvolutionProblem, prepared: March) -> Scheme:
+        """The scheme for a prepared problem, on the grid on which it is stepped."""
+        return self.scheme(self.system(problem), prepared.dt)
 
     def system(self, problem: EvolutionProblem) -> NodalSystem:
         """The problem on the grid on which it is stepped."""

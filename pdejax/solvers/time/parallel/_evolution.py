@@ -15,9 +15,9 @@ from ..._problem import EvolutionProblem
 from ..._solution import Solution, Stats
 from .._exponential import phi
 from .._linear_part import Multiplier, linear_part
-from .._march import March, Scheme
-from .._stepper import AbstractModalStepper, AbstractNodalStepper, _real, blank
-from .._system import ModalSystem, on_grid, working_grid
+from .._march import March
+from .._stepper import AbstractModalStepper, AbstractNodalStepper, blank
+from .._system import working_grid
 from ._deer import QuasiDEER
 from ._evaluate import evaluate
 from ._sweeps import AbstractParallel
@@ -59,7 +59,7 @@ class ParallelInTime(AbstractMethod):
 
     def run(self, problem: EvolutionProblem, prepared: tuple[Any, AbstractParallel], options: Options) -> Solution:
         prepared, method = prepared
-        scheme, plan = self._scheme(problem, prepared), _plan(prepared)
+        scheme, plan = self.stepper.stepping(problem, prepared), _plan(prepared)
         dtype = scheme.value(scheme.start).real.dtype
         time = lambda i: jnp.asarray(problem.t0, dtype) + i.astype(dtype) * jnp.asarray(plan.dt, dtype)
         total = plan.segments * plan.stride
@@ -81,20 +81,13 @@ class ParallelInTime(AbstractMethod):
         facts = (("method", f"{type(self.stepper).__name__} in parallel by {type(method).__name__}"),)
         return Solution(value, ts, found.result, Stats(numbers, (*facts, *self.stepper.facts()[1:])), found.error)
 
-    def _scheme(self, problem: EvolutionProblem, prepared: Any) -> Scheme:
-        if isinstance(self.stepper, AbstractNodalStepper):
-            return self.stepper.scheme(self.stepper.system(problem), prepared.dt)
-        working = on_grid(problem, working_grid(problem.u0.grid, self.stepper.dealias))
-        scheme = self.stepper.scheme(ModalSystem(working, prepared.has_data), prepared.tables, prepared.steps.dt)
-        return _real(scheme, working.u0.grid) if working.u0.is_real and prepared.grows else scheme
-
     def _symbol(self, problem: EvolutionProblem, prepared: Any) -> PyTree[Array]:
         """`exp(dt L)` where it is a number for every mode."""
         grid, dt = working_grid(problem.u0.grid, self.stepper.dealias), _plan(prepared).dt
         table = None
         if isinstance(self.stepper, AbstractModalStepper):
             table = linear_part(blank(problem, grid), dt).exponentials(dt, {"step": phi(0)})["step"]
-        state = eqx.filter_eval_shape(lambda: self._scheme(problem, prepared).start)
+        state = eqx.filter_eval_shape(lambda: self.stepper.stepping(problem, prepared).start)
         if not isinstance(table, Multiplier) or table.table.shape != getattr(state, "shape", None):
             raise ValueError(
                 f"QuasiDEER needs a diagonal, and the steps of {type(self.stepper).__name__} have none that is known "
