@@ -4,8 +4,14 @@ import gc
 import os
 from pathlib import Path
 
-# Most of a test's time is compilation: a fifth of it is saved where the code need not be fast.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+import jaxlib
+
+# Most of a test's time is compilation, and code of tests need not be fast. XLA ends the process at a flag that it does
+# not know, so those without which compilation takes twice as long are for the versions that have them.
+FLAGS = ["--xla_backend_optimization_level=0"]
+if jaxlib.__version__.startswith("0.10."):
+    FLAGS += ["--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1"]
+os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))
 
 import jax  # noqa: E402
 import pytest  # noqa: E402

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 import scipy.spatial
 
-from pdejax.nn._graph import Graph
+from pdejax.nn import Graph
 
 UPDATES, BATCH = 1500, 8
 

@@ -20,7 +20,7 @@ def gradient(model, inputs, targets):
 def diagnosis(model, inputs):
     def one(a):
         w = model.model.around.lift(model.inputs(GridField(a, TEST.grid)))
-        return diagnose(model.model.bounded, w, 0 * w, key=jax.random.key(1))
+        return diagnose(model.model.bounded(w.grid), w, 0 * w, key=jax.random.key(1))
 
     return jax.lax.map(one, inputs, batch_size=16)
 

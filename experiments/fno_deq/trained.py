@@ -1,4 +1,4 @@
-"""The operators trained by configs/fno_deq/darcy.yaml, and the test data, in single precision."""
+"""The operators trained by configs/fno_deq/darcy.yaml, and data that no run has seen, in single precision."""
 
 import dataclasses
 from pathlib import Path
@@ -14,7 +14,7 @@ from pdejax.solvers import Anderson
 from pdejax.training import load_model
 
 RUNS, SEEDS = Path("runs/fno_deq"), (0, 1, 2)
-TEST = read(RUNS / "test.h5", "permeability", "pressure")
+TEST = read(RUNS / "fresh.h5", "permeability", "pressure")
 INPUTS, TARGETS = (jnp.asarray(x, jnp.float32) for x in (TEST.inputs, TEST.targets))
 TIGHT = {"solver": Anderson(5e-5, window=10), "max_steps": 300}
 

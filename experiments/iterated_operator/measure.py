@@ -22,7 +22,7 @@ from pdejax.solvers import Anderson, SteadyProblem, solve
 from pdejax.training import fit
 
 GRID, FORCE, UNIT = Grid(x=Sine(33), y=Sine(33)), GaussianRandomField(gamma=1.5, tau=5.0, sigma=2e4), (1600.0, 8.0)
-TRAIN, STEPS, LONG = 500, 600, 16
+TRAIN, STEPS, LONG = 1000, 600, 16
 
 
 def sample(key):
