@@ -61,23 +61,21 @@ class AbstractSweeps(AbstractParallel):
     def run(self, recurrence: Recurrence, guess: PyTree[Array] | None, max_steps: int) -> Outcome:
         most = min(max_steps, recurrence.length)
 
-        def live(outcome: Outcome) -> Array:
-            return ~outcome.met & (outcome.sweeps < most)
-
-        def measured(h: PyTree[Array], sweeps: Array) -> tuple[Outcome, PyTree[Array]]:
+        def body(carry: tuple[Outcome, Array]) -> tuple[Outcome, Array]:
+            # The images are computed in one place: elsewhere they may be rounded otherwise, and a sweep that changes
+            # nothing would not be seen as one.
+            h, sweeps, _, _ = carry[0]
             images = recurrence.images(h)
             error = residual(h, images)
-            return Outcome(h, sweeps, error, error <= self._tolerance(error.dtype)), images
-
-        def body(carry):
-            outcome, images = carry
-            goes_on = live(outcome)
-            h = self.sweep(recurrence, outcome.value, images)
-            return v.choose(goes_on, measured(h, outcome.sweeps + 1), carry)
+            met = error <= self._tolerance(error.dtype)
+            goes_on = ~met & (sweeps < most)
+            swept = jax.lax.cond(unvmap_any(goes_on), lambda: self.sweep(recurrence, h, images), lambda: h)
+            return Outcome(v.choose(goes_on, swept, h), sweeps + goes_on.astype(sweeps.dtype), error, met), goes_on
 
         h = self.first(recurrence) if guess is None else guess
-        carry = measured(h, jnp.zeros((), int))
-        return jax.lax.while_loop(lambda carry: unvmap_any(live(carry[0])), body, carry)[0]
+        unknown = jnp.full((), jnp.inf, jax.eval_shape(residual, h, h).dtype)
+        start = Outcome(h, jnp.zeros((), int), unknown, jnp.zeros((), bool)), jnp.ones((), bool)
+        return jax.lax.while_loop(lambda carry: unvmap_any(carry[1]), body, start)[0]
 
     def _tolerance(self, dtype) -> Array:
         rtol = self.rtol
