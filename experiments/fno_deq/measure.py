@@ -1,6 +1,7 @@
 """Errors with and without noise, by `python experiments/fno_deq/measure.py` after the runs of configs/fno_deq.
 
-On samples that no run has seen; equilibria are solved to 5e-5. The noise is that of the runs, 5 % of the deviation.
+On samples that no run has seen; equilibria are solved to 5e-5, but as in training where noise is told from no noise.
+The noise is that of the runs, 5 % of the deviation.
 """
 
 from pathlib import Path
@@ -32,8 +33,8 @@ if __name__ == "__main__":
         ratio = found[what, "equilibrium"].mean(axis=1) / found[what, "explicit"].mean(axis=1)
         print(f"{what}: equilibrium over explicit {ratio.round(3)}", flush=True)
     for name in LAYERS:
-        more = found["noise", name].mean(axis=1) - found["clean", name].mean(axis=1)
-        print(f"{name}: noise adds {more.round(5)} mean {more.mean():.5f}", flush=True)
+        more = (errors(f"{name}-noisy", {}, ROUGH) - errors(name, {}, INPUTS)).mean(axis=1)
+        print(f"{name}: noise adds {more.round(6)} mean {more.mean():.6f}", flush=True)
     for axis, what, title in zip(axes, ("clean", "noise"), ("clean inputs", "inputs with 5 % noise"), strict=True):
         for seed in SEEDS:
             x, y = found[what, "explicit"][seed], found[what, "equilibrium"][seed]

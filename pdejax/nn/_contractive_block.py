@@ -34,7 +34,8 @@ class ContractiveBlock(eqx.Module):
 
     **Raises** `ValueError` unless `0 < bound < 1`, and what `SpectralConv` and `Pointwise` raise.
 
-    Source: monotone operator networks, Winston & Kolter 2020; `|v|` in place of relu, Revay, Wang & Manchester 2020.
+    Source: the splitting is that of Winston & Kolter 2020, Monotone operator equilibrium networks; that `|v|` takes the
+    place of relu follows from it.
     """
 
     spectral: SpectralConv
