@@ -38,7 +38,7 @@ if __name__ == "__main__":
     for axis, what, title in zip(axes, ("clean", "noise"), ("clean inputs", "inputs with 5 % noise"), strict=True):
         for seed in SEEDS:
             x, y = found[what, "explicit"][seed], found[what, "equilibrium"][seed]
-            axis.loglog(x, y, ".", ms=4, label=f"seed {seed}")
+            axis.plot(x, y, ".", ms=4, label=f"seed {seed}")
         ends = np.array([found[what, n].min() for n in LAYERS]).min(), max(found[what, n].max() for n in LAYERS)
         axis.plot(ends, ends, "k", lw=0.8)
         axis.set(xlabel="relative L2 error, FNO", ylabel="relative L2 error, FNO-DEQ", title=title)
