@@ -10,6 +10,18 @@ def per_axis(name: str, value, ndim: int) -> tuple[int, ...]:
     return values
 
 
+def modes_per_axis(modes, ndim: int) -> tuple[int | None, ...]:
+    """Numbers of modes per axis, from one for all or a sequence in which None leaves an axis out."""
+    if isinstance(modes, int):
+        return per_axis("modes", modes, ndim)
+    given = tuple(modes)
+    kept = [m for m in given if m is not None]
+    if len(given) != ndim or not kept:
+        per_axis("modes", modes, ndim)
+    per_axis("modes", kept, len(kept))
+    return given
+
+
 def check_counts(name: str, **counts) -> None:
     """**Raises** `ValueError` if one of the numbers a layer is built with is not a positive integer."""
     for argument, value in counts.items():
@@ -35,9 +47,11 @@ def check_ndim(name: str, wanted: int, grid: Grid) -> None:
         )
 
 
-def check_modes(name: str, grid: Grid, modes: tuple[int, ...], padding: float) -> None:
+def check_modes(name: str, grid: Grid, modes: tuple[int | None, ...], padding: float) -> None:
     """**Raises** `ValueError` if an axis has no modes, or too few nodes for those a layer keeps."""
     for axis_name, axis, m in zip(grid.names, grid.axes, modes, strict=True):
+        if m is None:
+            continue
         kind, fourier = type(axis).__name__, isinstance(axis, Fourier)
         if not axis.is_spectral:
             raise ValueError(

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from ._mode_weights import full_matrices
 from ._spectral import SpectralConv, _arranged
 
 
@@ -32,7 +33,8 @@ def lipschitz_bound(layer: Any, iterations: int = 8) -> Array:
         raise ValueError(f"Gram iteration takes at least one step, got iterations={iterations}; write iterations=8.")
     if isinstance(layer, SpectralConv):
         # Which real numbers make a complex one depends on which axis of a grid is its last Fourier axis.
-        parts = [_arranged(layer.weight, half) for half in range(len(layer.modes))]
+        axes = range(sum(m is not None for m in layer.modes))
+        parts = [_arranged(full_matrices(layer.weight), half) for half in axes]
         matrices = [jnp.moveaxis(jax.lax.complex(p[0], p[1]), (0, 1), (-2, -1)) for p in parts]
         return jnp.max(jnp.stack([jnp.max(gram_bound(m, iterations)) for m in matrices]))
     matrix = layer if eqx.is_array(layer) else getattr(layer, "weight", None)

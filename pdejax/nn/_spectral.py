@@ -1,13 +1,15 @@
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from ..fields import GridField
-from ..grids import Fourier, Grid
-from ._basis import mode_matrices
-from ._checks import check_channels, check_modes, check_ndim, per_axis
+from ..grids import Grid
+from ._checks import check_channels, check_modes, check_ndim, modes_per_axis
+from ._mode_weights import dense_modes, full_matrices
+from ._truncated_transform import Modes, analysis, half_axis, synthesis
 
 
 class SpectralConv(eqx.Module):
@@ -21,12 +23,17 @@ class SpectralConv(eqx.Module):
 
     The real part is taken at the end, so entries of the plane `k = 0` that are not Hermitian cannot make the output
     depend on the backend. Coefficients are forward-normalised: the layer is the same on every grid that resolves `v`.
+    Half precision is transformed and multiplied in float32.
 
-    **Arguments:** `modes` one number or one per axis; `padding` continues a field that is not periodic by zero along
-    Fourier axes, over `padding * length` (no nodes are added: the waves get the longer period, the same on every grid).
+    **Arguments:** `modes` one number or one per axis, None for an axis along which the layer acts point by point
+    (`modes=(None, None, 5)`: in time only); `weights` what draws the matrices and what they are made of:
+    `nn.dense_modes`, `nn.depthwise_modes`, `partial(nn.TuckerModes, rank=0.1)`, `partial(nn.CPModes, rank=32)`;
+    `padding` continues a field that is not periodic by zero along Fourier axes, over `padding * length` (no nodes are
+    added: the waves get the longer period, the same on every grid).
 
-    **Shapes:** field `(in_channels, *n)` to field `(out_channels, *n)`; `weight` `(2, out, in, 2 m_1, .., 2 m_{d-1},
-    m_d)`.
+    **Shapes:** field `(in_channels, *n)` to field `(out_channels, *n)`, or on the nodes of another grid of the same
+    domain: `layer(v, grid)`. `weight` is an array `(2, out, in, 2 m_1, .., 2 m_{d-1}, m_d)`, or the object that makes
+    it.
 
     **Raises** `ValueError` for a wrong channel count or dimension, axes without a basis, or too few nodes.
 
@@ -35,101 +42,95 @@ class SpectralConv(eqx.Module):
     stored as real pairs, so that norms and decay of every optimiser mean the same for them as for other weights.
     """
 
-    weight: Array
+    weight: Array | Callable[[], Array]
     in_channels: int = eqx.field(static=True)
     out_channels: int = eqx.field(static=True)
-    modes: tuple[int, ...] = eqx.field(static=True)
+    modes: tuple[int | None, ...] = eqx.field(static=True)
     padding: float = eqx.field(static=True)
 
     def __init__(
-        self, in_channels: int, out_channels: int, modes, ndim: int, *, padding: float = 0.0, key: PRNGKeyArray
+        self,
+        in_channels: int,
+        out_channels: int,
+        modes,
+        ndim: int,
+        *,
+        weights: Callable = dense_modes,
+        padding: float = 0.0,
+        key: PRNGKeyArray,
     ):
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.modes, self.padding = per_axis("modes", modes, ndim), float(padding)
+        self.modes, self.padding = modes_per_axis(modes, ndim), float(padding)
         if not self.padding >= 0:
             raise ValueError(
                 f"padding is a fraction of the domain and not negative, got {padding!r}; write padding=0.25."
             )
-        shape = (2, out_channels, in_channels, *(2 * m for m in self.modes[:-1]), self.modes[-1])
-        self.weight = jax.random.normal(key, shape) / (3 * in_channels)
+        *others, last = (m for m in self.modes if m is not None)
+        self.weight = weights(in_channels, out_channels, (*(2 * m for m in others), last), key=key)
 
-    def __call__(self, v: GridField) -> GridField:
+    def __call__(self, v: GridField, grid: Grid | None = None) -> GridField:
         check_ndim("SpectralConv", len(self.modes), v.grid)
         check_channels("SpectralConv", self.in_channels, v)
-        return v.with_values(self.on_values(v.values, v.grid))
+        if grid is None:
+            return v.with_values(self.on_values(v.values, v.grid))
+        return GridField(self.on_values(v.values, v.grid, grid), grid)
 
     def matrices(self, grid: Grid) -> Array:
         """`R_k` of each mode on this grid, `(*modes, out, in)`: complex (half of the modes) with a Fourier axis."""
-        parts = _arranged(self.weight, _half(grid))
-        return jnp.moveaxis(parts if _half(grid) is None else jax.lax.complex(*parts), (0, 1), (-2, -1))
+        half = self._half(grid)
+        parts = _arranged(full_matrices(self.weight), half)
+        return jnp.moveaxis(parts if half is None else jax.lax.complex(*parts), (0, 1), (-2, -1))
 
     def with_matrices(self, matrices: Array, grid: Grid) -> "SpectralConv":
         """The layer that has these `R_k` on this grid."""
-        parts = jnp.moveaxis(matrices, (-2, -1), (0, 1))
-        parts = parts if _half(grid) is None else jnp.stack([jnp.real(parts), jnp.imag(parts)])
-        return eqx.tree_at(lambda layer: layer.weight, self, _stored(parts, _half(grid)))
+        parts, half = jnp.moveaxis(matrices, (-2, -1), (0, 1)), self._half(grid)
+        parts = parts if half is None else jnp.stack([jnp.real(parts), jnp.imag(parts)])
+        return eqx.tree_at(lambda layer: layer.weight, self, _stored(parts, half))
 
-    def on_values(self, v: Array, grid: Grid) -> Array:
-        """The layer on node values `(in_channels, *n)`, for models that keep values between their layers."""
-        check_modes("SpectralConv", grid, self.modes, self.padding)
-        half = _half(grid)
-        steps = [
-            mode_matrices(axis, m, i == half, self.padding)
-            for i, (axis, m) in enumerate(zip(grid.axes, self.modes, strict=True))
-        ]
-        real = [i for i, axis in enumerate(grid.axes) if not isinstance(axis, Fourier)]
-        waves = [i for i, axis in enumerate(grid.axes) if isinstance(axis, Fourier) and i != half]
-        # Complex numbers travel as a pair in front, so that every product is one real matrix product.
-        for i in real:
-            v = _multiply(steps[i][0], v, i - len(grid.axes))
-        if half is not None:
-            v = _to_pair(steps[half][0], v, half - len(grid.axes))
-        for i in waves:
-            v = _multiply_pair(steps[i][0], v, i - len(grid.axes))
-        v = _mix(_arranged(self.weight, half), v, pair=half is not None)
-        for i in reversed(waves):
-            v = _multiply_pair(steps[i][1], v, i - len(grid.axes))
-        if half is not None:
-            v = _from_pair(steps[half][1], v, half - len(grid.axes))
-        for i in reversed(real):
-            v = _multiply(steps[i][1], v, i - len(grid.axes))
-        return v
+    def on_values(self, v: Array, grid: Grid, onto: Grid | None = None) -> Array:
+        """The layer on node values `(in_channels, *n)`, for models that keep values between their layers; the output
+        is taken at the nodes of `onto`.
+        """
+        onto = grid if onto is None else onto
+        for nodes in (grid, onto):
+            check_modes("SpectralConv", nodes, self.modes, self.padding)
+        wide = v.astype(jnp.float32) if v.dtype.itemsize < 4 else v
+        c = analysis(wide, grid, self.modes, self.padding)
+        weight = _arranged(full_matrices(self.weight).astype(c.dtype), self._half(grid))
+        c = _mixed(weight, c, self.modes, pair=self._half(grid) is not None)
+        return synthesis(c, onto, self.modes, self.padding).astype(v.dtype)
+
+    def _half(self, grid: Grid) -> int | None:
+        """Which axis of the weights keeps half of its waves on this grid."""
+        half = half_axis(grid, self.modes)
+        return None if half is None else sum(m is not None for m in self.modes[:half])
 
 
-def _half(grid: Grid) -> int | None:
-    """The axis of which half of the waves is kept: the last Fourier axis."""
-    return max((i for i, axis in enumerate(grid.axes) if isinstance(axis, Fourier)), default=None)
-
-
-def _multiply(matrix: np.ndarray, v: Array, dim: int) -> Array:
-    # "highest": coefficients are sums of n terms, which the reduced default precision of accelerators would spoil.
-    out = jnp.tensordot(v, jnp.asarray(matrix, v.dtype), axes=((dim,), (1,)), precision="highest")
-    return jnp.moveaxis(out, -1, dim)
-
-
-def _to_pair(matrix: np.ndarray, v: Array, dim: int) -> Array:
-    return jnp.stack(jnp.split(_multiply(np.concatenate([np.real(matrix), np.imag(matrix)]), v, dim), 2, axis=dim))
-
-
-def _multiply_pair(matrix: np.ndarray, v: Array, dim: int) -> Array:
-    re, im = jnp.split(_multiply(np.concatenate([np.real(matrix), np.imag(matrix)]), v, dim), 2, axis=dim)
-    return jnp.stack([re[0] - im[1], im[0] + re[1]])
-
-
-def _from_pair(matrix: np.ndarray, v: Array, dim: int) -> Array:
-    return _multiply(
-        np.concatenate([np.real(matrix), -np.imag(matrix)], axis=1), jnp.concatenate([v[0], v[1]], axis=dim), dim
-    )
-
-
-def _mix(weight: Array, v: Array, pair: bool) -> Array:
-    weight = weight.astype(v.dtype)
+def _mixed(weight: Array, c: Array, modes: Modes, pair: bool) -> Array:
+    """`R_k c_k`, where the weights `([2,] out, in / groups, *kept)` have no axis for what was not transformed."""
+    lead = 1 + int(pair)
+    shape = iter(weight.shape[lead + 1 :])
+    weight = weight.reshape(*weight.shape[: lead + 1], *(1 if m is None else next(shape) for m in modes))
+    if c.shape[lead - 1] != weight.shape[lead]:
+        return _grouped(weight, c) if pair else _by_group(weight, c)
     if not pair:
-        return jnp.einsum("oi...,i...->o...", weight, v)
+        return jnp.einsum("oi...,i...->o...", weight, c)
     re, im = weight
     block = jnp.concatenate([jnp.concatenate([re, -im], axis=1), jnp.concatenate([im, re], axis=1)])
-    out = jnp.einsum("oi...,i...->o...", block, v.reshape(-1, *v.shape[2:]))
+    out = jnp.einsum("oi...,i...->o...", block, c.reshape(-1, *c.shape[2:]))
     return out.reshape(2, -1, *out.shape[1:])
+
+
+def _grouped(weight: Array, c: Array) -> Array:
+    (re, im), (x, y) = weight, c
+    return jnp.stack([_by_group(re, x) - _by_group(im, y), _by_group(re, y) + _by_group(im, x)])
+
+
+def _by_group(weight: Array, c: Array) -> Array:
+    groups = c.shape[0] // weight.shape[1]
+    split = lambda v: v.reshape(groups, -1, *v.shape[1:])
+    out = jnp.einsum("goi...,gi...->go...", split(weight), split(c))
+    return out.reshape(-1, *out.shape[2:])
 
 
 def _arranged(weight: Array, half: int | None) -> Array:

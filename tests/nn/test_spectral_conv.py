@@ -1,3 +1,5 @@
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -5,7 +7,7 @@ import numpy as np
 import pytest
 
 import pdejax as pj
-from pdejax.nn import SpectralConv
+from pdejax.nn import CPModes, SpectralConv, TuckerModes, depthwise_modes
 
 KEY = jax.random.key(0)
 F, S, C, T = pj.Fourier, pj.Sine, pj.Cosine, pj.Chebyshev
@@ -123,3 +125,70 @@ def test_bad_input_is_told():
         SpectralConv(2, 2, (4, 4, 4), 2, key=KEY)
     with pytest.raises(ValueError, match="padding"):
         SpectralConv(2, 2, 4, 2, padding=-0.1, key=KEY)
+
+
+def test_many_modes_take_the_fast_transform_and_mean_the_same(monkeypatch):
+    """The two ways to the coefficients, on an even axis at its Nyquist mode, an odd one and one with spare nodes."""
+    for grid, modes in ((pj.Grid(x=F(8), y=F(10)), (4, 4)), (pj.Grid(x=F(9), y=F(7)), (4, 3)), (pj.Grid(x=F(8)), 3)):
+        layer = SpectralConv(2, 3, modes, len(grid.axes), key=KEY)
+        v = random_field(grid, 2)
+        products = layer(v).values
+        monkeypatch.setattr("pdejax.nn._truncated_transform._FEW", 1)
+        np.testing.assert_allclose(layer(v).values, products, atol=1e-13)
+        monkeypatch.undo()
+
+
+def test_axes_left_out_are_treated_point_by_point():
+    """The layer along one axis is the layer of that axis alone on every line."""
+    layer = SpectralConv(2, 3, (None, 3), 2, key=KEY)
+    line = eqx.tree_at(lambda t: t.weight, SpectralConv(2, 3, 3, 1, key=KEY), layer.weight)
+    v = random_field(pj.Grid(x=pj.Uniform(5), y=F(8)), 2)
+    expected = jnp.stack([line.on_values(v.values[:, i], pj.Grid(y=F(8))) for i in range(5)], axis=1)
+    np.testing.assert_allclose(layer(v).values, expected, atol=1e-14)
+    middle = SpectralConv(2, 3, (3, None, 2), 3, key=KEY)
+    assert middle(random_field(grid_of((F, F, S), (6, 4, 7)), 2)).values.shape == (3, 6, 4, 7)
+
+
+@pytest.mark.parametrize("kinds", [(F,), (F, F), (S, F), (T,)])
+def test_output_on_another_grid_is_the_output_resampled(kinds):
+    layer = SpectralConv(2, 3, 2, len(kinds), key=KEY)
+    v, fine = random_field(grid_of(kinds, (7, 8)), 2), grid_of(kinds, (13, 12))
+    np.testing.assert_allclose(layer(v, fine).values, layer(v).resample(fine).values, atol=1e-12)
+
+
+def test_depthwise_weights_keep_channels_apart():
+    layer = SpectralConv(3, 3, (2, 3), 2, weights=depthwise_modes, key=KEY)
+    v = random_field(grid_of((F, F), (6, 8)), 3)
+    full = jnp.zeros((2, 3, 3, 4, 3)).at[:, np.arange(3), np.arange(3)].set(layer.weight[:, :, 0])
+    dense = eqx.tree_at(lambda t: t.weight, SpectralConv(3, 3, (2, 3), 2, key=KEY), full)
+    np.testing.assert_allclose(layer(v).values, dense(v).values, atol=1e-14)
+    real = random_field(grid_of((S, T), (6, 8)), 3)
+    np.testing.assert_allclose(layer(real).values, dense(real).values, atol=1e-14)
+    with pytest.raises(ValueError, match="out_channels=3"):
+        SpectralConv(3, 2, 2, 1, weights=depthwise_modes, key=KEY)
+
+
+@pytest.mark.parametrize("weights", (partial(TuckerModes, rank=0.2), partial(CPModes, rank=3)))
+def test_low_rank_weights_are_products_of_factors(weights):
+    made = weights(4, 5, (6, 3), key=KEY)
+    full = np.asarray(made())
+    assert full.shape == (2, 5, 4, 6, 3)
+    size = sum(leaf.size for leaf in jax.tree.leaves(made))
+    assert size < full.size / 3
+    if isinstance(made, TuckerModes):
+        np.testing.assert_allclose(full, np.einsum("zabcd,oa,ib,kc,ld->zoikl", made.core, *made.factors), atol=1e-12)
+    else:
+        np.testing.assert_allclose(full, np.einsum("zor,ir,kr,lr->zoikl", made.outputs, *made.factors), atol=1e-12)
+    v = random_field(grid_of((F, F), (6, 8)), 4)
+    layer = SpectralConv(4, 5, 3, 2, weights=weights, key=KEY)
+    dense = eqx.tree_at(lambda t: t.weight, SpectralConv(4, 5, 3, 2, key=KEY), layer.weight())
+    np.testing.assert_allclose(layer(v).values, dense(v).values, atol=1e-13)
+
+
+def test_half_precision_is_transformed_in_single():
+    layer = SpectralConv(2, 3, 3, 1, key=KEY)
+    v = random_field(grid_of((F,), (64,)), 2)
+    half = v.with_values(v.values.astype(jnp.bfloat16))
+    wide = half.with_values(half.values.astype(jnp.float32))
+    assert layer(half).dtype == jnp.bfloat16
+    np.testing.assert_array_equal(layer(half).values, layer(wide).values.astype(jnp.bfloat16))
