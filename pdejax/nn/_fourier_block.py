@@ -6,6 +6,7 @@ from jaxtyping import PRNGKeyArray
 from ..fields import GridField
 from ._checks import check_channels, check_counts, check_ndim
 from ._coordinates import coordinates, envelope, hidden_grid
+from ._feed_forward import FeedForward
 from ._pointwise import Pointwise
 from ._spectral import SpectralConv
 
@@ -53,8 +54,7 @@ class LiftProject(eqx.Module):
     """
 
     outer: Pointwise
-    hidden: Pointwise
-    inner: Pointwise
+    inner: FeedForward
     in_channels: int = eqx.field(static=True)
     ndim: int = eqx.field(static=True)
     padding: float = eqx.field(static=True)
@@ -70,11 +70,10 @@ class LiftProject(eqx.Module):
         key: PRNGKeyArray,
     ):
         check_counts("the operator", in_channels=in_channels, out_channels=out_channels, width=width)
-        a, b, c = jax.random.split(key, 3)
+        a, b = jax.random.split(key)
         self.in_channels, self.ndim, self.padding = in_channels, ndim, float(padding)
         self.outer = Pointwise(in_channels + ndim, width, key=a)
-        self.hidden = Pointwise(width, _PROJECTION, key=b)
-        self.inner = Pointwise(_PROJECTION, out_channels, key=c)
+        self.inner = FeedForward(width, out_channels, _PROJECTION, key=b)
 
     def lift(self, a: GridField) -> GridField:
         """The input as a hidden field."""
@@ -87,4 +86,4 @@ class LiftProject(eqx.Module):
     def project(self, v: GridField, a: GridField) -> GridField:
         """The hidden field as an output on the grid of `a`."""
         s = jnp.asarray(envelope(a.grid), a.dtype)
-        return a.with_values(s * self.inner.on_values(jax.nn.gelu(self.hidden.on_values(v.values))))
+        return a.with_values(s * self.inner.on_values(v.values))
