@@ -19,7 +19,9 @@ PAGES = [
     "docs/equation.md",
     "docs/time-stepping.md",
     "docs/steady.md",
+    "docs/operators.md",
     "docs/implicit-layers.md",
+    "docs/flax.md",
     "docs/gallery.md",
 ]
 COMMANDS = [

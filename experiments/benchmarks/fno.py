@@ -88,9 +88,7 @@ sides = {
         FNO(1, 1, MODES, WIDTH, DEPTH, len(SHAPE), key=KEY), lambda model, v: model(pj.GridField(v, GRID)).values
     ),
     "pdequinox": jax_side(
-        pdequinox.arch.ClassicFNO(
-            len(SHAPE), 1, 1, hidden_channels=WIDTH, num_modes=MODES, num_blocks=DEPTH, key=KEY
-        ),
+        pdequinox.arch.ClassicFNO(len(SHAPE), 1, 1, hidden_channels=WIDTH, num_modes=MODES, num_blocks=DEPTH, key=KEY),
         lambda model, v: model(v),
     ),
     "neuraloperator": torch_side(),

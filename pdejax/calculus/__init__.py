@@ -21,6 +21,8 @@ from ._integral import norm as norm
 from ._inverse import inverse_laplacian as inverse_laplacian
 from ._projection import project as project
 from ._shift import shift as shift
+from ._spectrum import energy_spectrum as energy_spectrum
+from ._spectrum import weighted_energy as weighted_energy
 from ._staggered import StaggeredFlow as StaggeredFlow
 from ._variation import discrete_energy as discrete_energy
 from ._variation import first_variation as first_variation

@@ -2,12 +2,12 @@ from collections.abc import Callable
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
 from ..fields import AbstractField, GridField, SymbolicField, euler_lagrange
 from ..fields._cell_energy import cell_gradient, has_cells
 from ..grids import Cosine, Fourier, Sine
+from ._spectrum import weighted_energy
 
 
 class Functional(eqx.Module):
@@ -75,34 +75,13 @@ def norm(u: GridField, s: float = 0.0) -> Array:
     if s == 0:
         return jnp.sqrt(jnp.sum(jnp.abs(inner(u, u))))
     if all(isinstance(axis, Fourier | Sine | Cosine) for axis in u.grid.axes):
-        return jnp.sqrt(_spectral_square(u, s))
+        return jnp.sqrt(u.grid.volume * weighted_energy(u, lambda k: (1 + (k**2).sum(axis=0)) ** s))
     if s == 1:
         return jnp.sqrt(sum((norm(u.derivative(name)) ** 2 for name in u.names), norm(u) ** 2))
     raise ValueError(
         f"the H^{s} norm needs Fourier, Sine or Cosine axes, this field lives on {u.grid}; "
         "use s=0 or s=1, or resample it."
     )
-
-
-def _spectral_square(u: GridField, s: float) -> Array:
-    if u._flips:
-        return jnp.sum(jnp.stack([_spectral_square(u[i], s) for i in range(u.channels)]))
-    weight, square = np.ones(()), np.zeros(())
-    for axis, stored in zip(u.grid.axes, u.grid.coefficient_axes(u.is_real), strict=True):
-        k = stored.modes * (2 if isinstance(axis, Fourier) else 1) * np.pi / axis.length
-        # Parseval: exp and the constant cosine have mean square 1, sines and other cosines 1/2;
-        # half spectra count twice.
-        mean = np.ones(len(k))
-        if isinstance(axis, Fourier):
-            if len(k) != axis.n:
-                mean = np.where((stored.modes == 0) | (2 * stored.modes == axis.n), 1.0, 2.0)
-        else:
-            last = isinstance(axis, Cosine) and not axis.centred
-            mean = np.where((stored.modes == 0) | (last & (stored.modes == axis.n - 1)), 1.0, 0.5)
-        weight = np.multiply.outer(weight, mean * axis.length)
-        square = np.add.outer(square, k**2)
-    c = u.coefficients
-    return jnp.sum(jnp.asarray(weight * (1 + square) ** s, c.real.dtype)[None] * (c.real**2 + c.imag**2))
 
 
 def functional_derivative(energy: Callable[[AbstractField], Array], u: AbstractField) -> AbstractField:

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Array
 
 from ..fields import GridField
-from ..grids import AbstractAxis, Grid
+from ..grids import Grid
+from ._parts import as_text, check_finite, chosen, coarser, two_parts
 
 
 class Dataset(eqx.Module):
@@ -27,7 +28,6 @@ class Dataset(eqx.Module):
     grid: Grid
     target_grid: Grid
     name: str = eqx.field(static=True)
-    # Kept as text: a hashable static field that cannot be changed behind the back of a jitted function.
     _metadata: str = eqx.field(static=True)
 
     def __init__(
@@ -43,7 +43,7 @@ class Dataset(eqx.Module):
         self.inputs, self.targets, self.grid = inputs, targets, grid
         self.target_grid = grid if target_grid is None else target_grid
         self.name = name
-        self._metadata = json.dumps(dict(metadata or {}), default=_plain)
+        self._metadata = as_text(metadata)
         self._check_structure()
 
     @property
@@ -56,12 +56,7 @@ class Dataset(eqx.Module):
 
     def __getitem__(self, index: slice | np.ndarray | list[int]) -> Self:
         """The samples of a slice, an index array or a boolean mask."""
-        if not isinstance(index, slice | np.ndarray | list | jax.Array):
-            raise TypeError(
-                f"a data set is indexed by a slice or an index array, got {index!r}; write dataset[{index}:{index} + "
-                f"1] for one sample, dataset.inputs[{index}] for its array."
-            )
-        index = index if isinstance(index, slice) else np.asarray(index)
+        index = chosen(index, "inputs")
         return self._with(self.inputs[index], self.targets[index])
 
     @property
@@ -88,30 +83,22 @@ class Dataset(eqx.Module):
 
         **Raises** `ValueError` if either part would be empty.
         """
-        count = round(first * len(self)) if isinstance(first, float) and 0 < first < 1 else first
-        if not isinstance(count, int | np.integer) or not 0 < count < len(self):
-            raise ValueError(
-                f"cannot split {len(self)} samples at {first!r}: both parts need at least one; write "
-                f"split({max(1, 4 * len(self) // 5)}) or split(0.8)."
-            )
-        order = np.arange(len(self)) if key is None else np.asarray(jax.random.permutation(key, len(self)))
-        return self[order[:count]], self[order[count:]]
+        one, other = two_parts(len(self), first, key)
+        return self[one], self[other]
 
     def subsample(self, stride: int) -> Self:
         """The values at every `stride`-th node of each space axis: the same functions on the coarser nested grid.
 
         **Raises** `ValueError` if the coarser nodes are not the nodes of a coarser axis.
         """
-        at, grid = _coarser(self.grid, stride)
-        target_at, target_grid = _coarser(self.target_grid, stride)
-        facts = {**self.metadata, "subsampled": stride * self.metadata.get("subsampled", 1)}
-        return type(self)(
+        at, grid = coarser(self.grid, stride)
+        target_at, target_grid = coarser(self.target_grid, stride)
+        return self._with(
             self.inputs[(...,) + at],
             self.targets[(...,) + target_at],
             grid,
-            name=self.name,
-            metadata=facts,
-            target_grid=target_grid,
+            target_grid,
+            subsampled=stride * self.metadata.get("subsampled", 1),
         )
 
     def check(self) -> Self:
@@ -121,13 +108,7 @@ class Dataset(eqx.Module):
         """
         self._check_structure()
         for kind, values in (("inputs", self.inputs), ("targets", self.targets)):
-            good = np.isfinite(np.asarray(values)).reshape(len(self), -1).all(axis=1)
-            if not good.all():
-                raise ValueError(
-                    f"{kind} of data set {self.name!r} are not finite in {np.count_nonzero(~good)} of {len(self)} "
-                    f"samples, first in sample {int(np.argmin(good))}; drop them with "
-                    f"dataset[np.isfinite(dataset.{kind}).reshape(len(dataset), -1).all(1)] before check()."
-                )
+            check_finite(self.name, kind, values)
         return self
 
     def _check_structure(self) -> None:
@@ -148,9 +129,15 @@ class Dataset(eqx.Module):
                     f"with {kind}[:, None] or give the grid of these nodes."
                 )
 
-    def _with(self, inputs, targets) -> Self:
+    def _with(self, inputs, targets, grid: Grid | None = None, target_grid: Grid | None = None, **facts) -> Self:
+        """Other arrays under the same name, on the same grids unless others are given, with more facts."""
         return type(self)(
-            inputs, targets, self.grid, name=self.name, metadata=self.metadata, target_grid=self.target_grid
+            inputs,
+            targets,
+            self.grid if grid is None else grid,
+            name=self.name,
+            metadata=self.metadata | facts,
+            target_grid=self.target_grid if target_grid is None else target_grid,
         )
 
     def __repr__(self) -> str:
@@ -158,43 +145,3 @@ class Dataset(eqx.Module):
             f"Dataset({self.name!r}, {len(self)} samples, inputs {tuple(self.inputs.shape[1:])}, targets "
             f"{tuple(self.targets.shape[1:])}, {self.grid})"
         )
-
-
-def _coarser(grid: Grid, stride: int) -> tuple[tuple[slice, ...], Grid]:
-    if isinstance(stride, bool) or not isinstance(stride, int | np.integer) or stride < 1:
-        raise ValueError(f"subsample needs a whole stride >= 1, got {stride!r}; write subsample(2).")
-    at, axes = [], []
-    for name, axis in zip(grid.names, grid.axes, strict=True):
-        at.append(slice(None) if name == "t" else slice(None, None, stride))
-        axes.append(axis if name == "t" else _coarser_axis(name, axis, stride))
-    return tuple(at), grid.with_axes(axes)
-
-
-def _coarser_axis(name: str, axis: AbstractAxis, stride: int) -> AbstractAxis:
-    coarse = _nested(axis, stride)
-    if coarse is None:
-        fitting = [s for s in range(2, axis.n) if _nested(axis, s) is not None]
-        raise ValueError(
-            f"the nodes 0, {stride}, {2 * stride}, ... of axis {name!r} ({axis.n} nodes) are not those of a coarser "
-            f"axis of its kind; strides that fit: {', '.join(map(str, fitting[:8])) or 'none'}."
-        )
-    return coarse
-
-
-def _nested(axis: AbstractAxis, stride: int) -> AbstractAxis | None:
-    points = axis.points[::stride]
-    try:
-        coarse = axis.with_size(len(points))
-    except ValueError:  # too few nodes for this kind of axis
-        return None
-    return coarse if np.allclose(coarse.points, points, rtol=0, atol=1e-9 * axis.length) else None
-
-
-def _plain(value):
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray | jax.Array):
-        return np.asarray(value).tolist()
-    raise TypeError(
-        f"metadata holds plain values (numbers, text, lists, dicts), got {type(value).__name__}; convert it first."
-    )

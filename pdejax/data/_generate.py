@@ -10,29 +10,35 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+# How many samples, counted from the first, or which: sample `i` is the same in every selection.
+Samples = int | range
+
 
 def generate(
-    sample: Callable[[Array], tuple[Array, Array]],
-    samples: int,
+    sample: Callable[[Array], tuple[Array, ...]],
+    samples: Samples,
     *,
     key: Array,
     chunk: int = 16,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Arrays of inputs and targets from a function that makes one pair from a key.
+) -> tuple[np.ndarray, ...]:
+    """Arrays of samples from a function that makes one sample from a key.
 
-    `sample(key)` returns `(inputs, targets)` arrays of one sample; it is compiled once for `chunk` samples at a time
-    (for all modules with equal static fields, so a second call does not compile). Sample `i` uses the key folded with
-    `i` and does not depend on how many are made. `progress(done, samples)` is called after each chunk.
+    `sample(key)` returns the arrays of one sample, such as `(inputs, targets)`; it is compiled once for `chunk` samples
+    at a time (for all modules with equal static fields, so a second call does not compile). Sample `i` uses the key
+    folded with `i` and does not depend, but for rounding, on how many are made: `samples` is a number, or the `range`
+    of those to make.
+    `progress(done, number)` is called after each chunk.
 
-    **Raises** `ValueError` unless `samples` and `chunk` are positive whole numbers.
+    **Raises** `ValueError` unless `samples` (or a range of step one from zero or later) and `chunk` are positive.
     """
-    for name, value in (("samples", samples), ("chunk", chunk)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name} must be a whole number >= 1, got {value!r}; write {name}=100.")
-    starts = range(0, samples, chunk)
+    which = selected(samples)
+    if isinstance(chunk, bool) or not isinstance(chunk, int | np.integer) or chunk < 1:
+        raise ValueError(f"chunk must be a whole number >= 1, got {chunk!r}; write chunk=100.")
+    chunk = min(chunk, len(which))
+    starts = range(which.start, which.stop, chunk)
     # Threads see the precision of the process, not that of a `with jax.enable_x64(...)` around this call.
-    make = functools.partial(_made, sample, key, samples, chunk, jnp.result_type(float) == np.float64)
+    make = functools.partial(_made, sample, key, which.stop, chunk, jnp.result_type(float) == np.float64)
     parts = []
     # A CPU is filled by as many chunks at once as it has cores, better than by the threads of one small chunk; on
     # accelerators the next chunk is on its way while one is copied. The first goes alone, so that it compiles once.
@@ -41,19 +47,33 @@ def generate(
             for part in itertools.chain([make(starts[0])], pool.map(make, starts[1:])):
                 parts.append(part)
                 if progress is not None:
-                    progress(min(len(parts) * chunk, samples), samples)
+                    progress(min(len(parts) * chunk, len(which)), len(which))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    inputs, targets = zip(*parts, strict=True)
-    return np.concatenate(inputs), np.concatenate(targets)
+    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
 
-def _made(sample, key, samples: int, chunk: int, wide: bool, start: int) -> list[np.ndarray]:
+def selected(samples: Samples) -> range:
+    """The indices of the samples to make.
+
+    **Raises** `ValueError` for none, or a range that leaves some out.
+    """
+    if isinstance(samples, range) and len(samples) and samples.step == 1 and samples.start >= 0:
+        return samples
+    if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
+        raise ValueError(
+            f"samples must be a whole number >= 1, got {samples!r}; write samples=100, or samples=range(100, 200) for "
+            "the second hundred."
+        )
+    return range(samples)
+
+
+def _made(sample, key, stop: int, chunk: int, wide: bool, start: int) -> list[np.ndarray]:
     # The last chunk is filled up with its last sample, so that every chunk has the compiled shape.
-    index = np.minimum(np.arange(start, start + chunk), samples - 1)
+    index = np.minimum(np.arange(start, start + chunk), stop - 1)
     with jax.enable_x64(wide):
-        return [np.asarray(array)[: samples - start] for array in _chunk(sample, key, index)]
+        return [np.asarray(array)[: stop - start] for array in _chunk(sample, key, index)]
 
 
 @eqx.filter_jit

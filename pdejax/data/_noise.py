@@ -1,5 +1,3 @@
-from typing import Any
-
 import numpy as np
 
 from ._dataset import Dataset
@@ -22,12 +20,5 @@ def noisy(dataset: Dataset, level: float, seed: int = 0) -> Dataset:
     inputs = np.asarray(dataset.inputs)
     others = (0, *range(2, inputs.ndim))
     noise = np.random.default_rng(seed).standard_normal(inputs.shape) * inputs.std(axis=others, keepdims=True)
-    facts: dict[str, Any] = {**dataset.metadata, "noise": {"level": level, "seed": seed}}
-    return Dataset(
-        (inputs + level * noise).astype(inputs.dtype),
-        dataset.targets,
-        dataset.grid,
-        name=dataset.name,
-        metadata=facts,
-        target_grid=dataset.target_grid,
-    )
+    rough = (inputs + level * noise).astype(inputs.dtype)
+    return dataset._with(rough, dataset.targets, noise={"level": level, "seed": seed})

@@ -7,6 +7,7 @@ import numpy as np
 from ..grids import AbstractAxis, Fourier, Grid, Uniform
 from ._dataset import Dataset
 from ._files import existing_file, hint, listed
+from ._manifest import joined, shard_files
 from ._sources import Source, open_source
 
 
@@ -33,7 +34,7 @@ def read(
     values: tuple[float, float] | None = None,
 ) -> Dataset:
     """Data set from a `.npz`, `.mat` (any version) or `.h5` / `.hdf5` file (PDEBench, The Well, or plain named
-    arrays).
+    arrays), or from a folder of shards (see `write_shards`).
 
     Arrays are `(samples, *space)` or `(samples, channels, *space)` (`(samples, *space, channels)` is recognised by
     its shape); several names are joined as channels. All times of a trajectory become channels, unless `target_grid`
@@ -53,6 +54,9 @@ def read(
     **Raises** `FileNotFoundError`, `LookupError` (with the names there are) or `ValueError` (format, shape,
     non-finite values), each in one sentence.
     """
+    shards = shard_files(Path(path).expanduser())
+    if shards is not None:
+        return joined([read(shard, inputs, targets, grid, target_grid=target_grid, values=values) for shard in shards])
     path = existing_file(path)
     with open_source(path) as source:
         x, y = _gather(source, inputs, path), _gather(source, targets, path)

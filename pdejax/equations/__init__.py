@@ -13,6 +13,7 @@ from ._base import manufactured as manufactured
 from ._chaos import KuramotoSivashinsky as KuramotoSivashinsky
 from ._chaos import KuramotoSivashinskyPotential as KuramotoSivashinskyPotential
 from ._chaos import Nikolaevskiy as Nikolaevskiy
+from ._closed import Closed as Closed
 from ._diffusion import DiffusionSorption as DiffusionSorption
 from ._diffusion import FokkerPlanck as FokkerPlanck
 from ._diffusion import PorousMedium as PorousMedium

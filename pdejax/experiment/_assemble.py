@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from ._build import Keys, build, locate
+from ._build import Keys, build, locate, parameters
 from ._errors import ConfigError, sentence
 from ._progress import Counter
 
@@ -22,6 +22,7 @@ class Assembly:
     model: Any
     recipe: dict[str, Any]
     loss: Callable
+    augment: Callable | None
     optimizer: Any
     keys: Keys
 
@@ -32,23 +33,26 @@ def assemble(plain: Mapping[str, Any], console: Console) -> Assembly:
     train, validation = training_data(plain, console)
     recipe = complete(plain["model"], train)
     model = build(recipe, "model", keys)
+    try:
+        train, validation = windows(train, model), None if validation is None else windows(validation, model)
+    except ValueError as error:
+        raise ConfigError(f"the trajectories do not fit the model: {sentence(error)}") from error
     if plain["normalise"]:
-        from ..nn import Normalised, Normaliser
+        from ..training import normalised
 
-        model = Normalised(
-            model, Normaliser.of(train.inputs, train.grid), Normaliser.of(train.targets, train.target_grid)
-        )
+        model = normalised(model, train)
     if plain["optimizer"] is None:
         raise ConfigError(
             "the config names no optimizer: write for example optimizer: {_target_: optax.adamw, learning_rate: 1e-3}."
         )
     optimizer = build(plain["optimizer"], "optimizer", keys)
     criterion, tests = loss(plain["loss"], keys), test_data(plain, console)
+    augment = None if plain["augment"] is None else build(plain["augment"], "augment", keys)
     places = {("data.test" if name == "test" else f"data.transfer.{name}"): part for name, part in tests.items()}
     for place, part in {"data.train": train, "data.validation": validation, **places}.items():
         if part is not None:
-            _try(model, criterion, part, place)
-    return Assembly(train, validation, tests, model, recipe, criterion, optimizer, keys)
+            _try(model, criterion, augment if place == "data.train" else None, part, place)
+    return Assembly(train, validation, tests, model, recipe, criterion, augment, optimizer, keys)
 
 
 def loss(node: Any, keys: Keys) -> Callable:
@@ -58,16 +62,31 @@ def loss(node: Any, keys: Keys) -> Callable:
     return locate(node, "loss") if isinstance(node, str) else build(node, "loss", keys)
 
 
-def _try(model: Any, criterion: Callable, part: Any, place: str) -> None:
+def windows(part: Any, model: Any) -> Any:
+    """Samples for a model: a data set as it is, trajectories as windows of the model's lengths."""
+    from ..data import Trajectories
+    from ..training import PushForward, Rollout
+
+    if not isinstance(part, Trajectories):
+        return part
+    return part.windows(model.history, model.steps) if isinstance(model, Rollout | PushForward) else part.windows(1, 1)
+
+
+def _try(model: Any, criterion: Callable, augment: Callable | None, part: Any, place: str) -> None:
     """Refuse a model, a loss and data that do not fit before anything is written; nothing is computed."""
     import equinox as eqx
+    import jax
 
     from ..fields import GridField
 
     def one(a: Any, u: Any) -> Any:
-        return criterion(model(GridField(a, part.grid)), GridField(u, part.target_grid))
+        a, u = GridField(a, part.grid), GridField(u, part.target_grid)
+        if augment is not None:
+            a, u = augment(jax.random.key(0), a, u)
+        return criterion(model(a), u)
 
     try:
+        part = windows(part[:1], model)
         dtype = np.asarray(part.targets[0]).dtype
         eqx.filter_eval_shape(one, *(np.asarray(values[0], dtype) for values in (part.inputs, part.targets)))
     except (TypeError, ValueError) as error:
@@ -81,11 +100,32 @@ def complete(node: Any, train: Any) -> dict[str, Any]:
             f"'model' is a node with a _target_, got {node!r}: write model: "
             f"{{_target_: pdejax.operators.FNO, modes: 12, width: 32, depth: 4}}."
         )
-    from ._build import parameters
+    from ..data import Trajectories
 
-    names = parameters(locate(node["_target_"], "model")) or ()
-    facts = {"in_channels": train.in_channels, "out_channels": train.out_channels, "ndim": len(train.grid.axes)}
-    return dict(node) | {name: value for name, value in facts.items() if name in names and name not in node}
+    states = isinstance(train, Trajectories)
+    facts = {
+        "in_channels": train.channels if states else train.in_channels,
+        "out_channels": train.channels if states else train.out_channels,
+        "ndim": len(train.grid.axes),
+    }
+    return _filled(node, facts, states)
+
+
+def _filled(node: Mapping[str, Any], facts: Mapping[str, int], states: bool) -> dict[str, Any]:
+    """The node, and the model inside of a wrapper, with what they leave out; `states` if the facts are of one state."""
+    from ..training import PushForward, Rollout
+
+    target = locate(node["_target_"], "model")
+    if target in (Rollout, PushForward):
+        history = int(node.get("history", 1))
+        channels = facts["in_channels"] if states else facts["in_channels"] // history
+        facts = {**facts, "in_channels": history * channels, "out_channels": channels}
+    names = parameters(target) or ()
+    filled = dict(node) | {name: value for name, value in facts.items() if name in names and name not in node}
+    inner = filled.get("model")
+    if isinstance(inner, Mapping) and "_target_" in inner:
+        filled["model"] = _filled(inner, facts, states)
+    return filled
 
 
 def training_data(plain: Mapping[str, Any], console: Console) -> tuple[Any, Any]:
@@ -120,8 +160,8 @@ def data_keys(plain: Mapping[str, Any]) -> Keys:
 
 
 def dataset(node: Any, where: str, keys: Keys, console: Console) -> Any:
-    """A checked data set; anything else is refused with its place in the config."""
-    from ..data import Dataset
+    """Checked samples or trajectories; anything else is refused with its place in the config."""
+    from ..data import Dataset, Trajectories
 
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise ConfigError(
@@ -132,10 +172,10 @@ def dataset(node: Any, where: str, keys: Keys, console: Console) -> Any:
         built = build(node, where, keys, {"progress": counter})
     finally:
         counter.close()
-    if not isinstance(built, Dataset):
+    if not isinstance(built, Dataset | Trajectories):
         raise ConfigError(
-            f"{where} ({node['_target_']}) gives a {type(built).__name__}, not a pdejax.data.Dataset: name a reader "
-            f"or a generator."
+            f"{where} ({node['_target_']}) gives a {type(built).__name__}, neither pdejax.data.Dataset nor "
+            f"Trajectories: name a reader or a generator."
         )
     try:
         built.check()

@@ -49,7 +49,8 @@ def parser() -> argparse.ArgumentParser:
     data = commands.add_parser(
         "data",
         help="generate a data set file",
-        description="Generate the data set of CONFIG and write it as HDF5 in The Well's layout.",
+        description="Generate the data set of CONFIG and write it as HDF5 in The Well's layout. An output without the "
+        "suffix .h5 is a folder of shards. The same command goes on after an interruption.",
     )
     data.add_argument("config", metavar="CONFIG", help="path of a YAML config with a 'dataset' entry")
     _overrides(data)
@@ -76,10 +77,11 @@ def parser() -> argparse.ArgumentParser:
 
     info = commands.add_parser(
         "info",
-        help="versions and devices, or what a run is",
-        description="Versions and devices; for a RUN its state, model and config.",
+        help="versions and devices, or what a run or a model is",
+        description="Versions and devices; for a RUN its state, config and model: size, cost, modes, errors on other "
+        "grids (measured once, kept in card.json); for a model file its size and modes.",
     )
-    info.add_argument("run", metavar="RUN", nargs="?", help="run directory, as runs/<name>")
+    info.add_argument("run", metavar="RUN", nargs="?", help="run directory, as runs/<name>, or a file model.eqx")
     return top
 
 

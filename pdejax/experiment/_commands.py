@@ -122,9 +122,14 @@ def _verify(options: argparse.Namespace, arguments: list[str], voice: Voice) -> 
 
 
 def _info(options: argparse.Namespace, arguments: list[str], voice: Voice) -> None:
-    from ._info import describe_process, describe_run
+    from ._info import describe_model, describe_process, describe_run
 
-    describe_run(RunDirectory.existing(options.run), voice) if options.run else describe_process(voice)
+    if options.run is None:
+        describe_process(voice)
+    elif Path(options.run).is_file():
+        describe_model(Path(options.run), voice)
+    else:
+        describe_run(RunDirectory.existing(options.run), voice)
 
 
 def go_on(arguments: list[str], voice: Voice) -> None:

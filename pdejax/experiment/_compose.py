@@ -82,7 +82,8 @@ def _prefix(override: Override, text: str, roots: Sequence[Path]) -> str:
     if override.is_delete() or text.startswith("+") or override.key_or_group.startswith("hydra"):
         return text
     key = override.key_or_group
-    if "." not in key and any((root / key).is_dir() for root in roots) and isinstance(override.value(), str):
+    names_files = isinstance(override.value(), str) or override.is_sweep_override()
+    if "." not in key and names_files and any((root / key).is_dir() for root in roots):
         return text
     return "++" + text
 

@@ -17,6 +17,7 @@ _OWNED_FILES = (
     "metrics.csv",
     "model.eqx",
     "evaluation.json",
+    "card.json",
     "solution.h5",
     "report.html",
     "run.log",
@@ -35,9 +36,11 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model.eqx"
         self.evaluation = self.path / "evaluation.json"
+        self.card = self.path / "card.json"
         self.evaluations = self.path / "evaluations"
         self.figures = self.path / "figures"
         self.samples = self.path / "figures" / "samples.npz"
+        self.rollouts = self.path / "figures" / "rollouts.npz"
         self.solution = self.path / "solution.h5"
         self.report = self.path / "report.html"
         self.log = self.path / "run.log"

@@ -18,6 +18,7 @@ PACKAGES = (
     "lineax",
     "optimistix",
     "diffrax",
+    "flax",
     "orbax-checkpoint",
     "hydra-core",
     "numpy",

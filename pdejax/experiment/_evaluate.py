@@ -14,6 +14,7 @@ from ._directory import RunDirectory, write_json
 from ._environment import configure
 from ._errors import ConfigError
 from ._report import write_report
+from ._rollouts import measure_rollouts
 from ._schema import TrainConfig, resolved, typed
 from ._voice import Voice
 from ._words import by_grid, metric_words
@@ -58,14 +59,24 @@ def evaluate_run(directory: RunDirectory, overrides: Sequence[str], voice: Voice
 
 
 def measure(model: Any, label: str, dataset: Any, batch_size: int) -> tuple[dict[str, Any], np.ndarray]:
-    """Errors of a model on one data set, as plain values, and its predictions `(samples, channels, *n)`."""
-    from ..training import evaluate
+    """Errors of a model on one data set, as plain values, and its predictions `(samples, channels, *n)`; on
+    trajectories those of free rollouts, `(kept, steps, channels, *n)`.
+    """
+    from ..training import evaluate, one_step
 
-    evaluation = evaluate(model, dataset, batch_size=batch_size)
-    # The first metric leads the report; a dictionary that went through a jitted function comes back sorted by name.
-    names = sorted(evaluation.errors, key=lambda name: (name != "relative_l2", not name.startswith("relative"), name))
-    errors = {name: np.asarray(evaluation.errors[name], float) for name in names}
-    shape = list(dataset.target_grid.shape)
+    more: dict[str, Any] = {}
+    if is_trajectories(dataset):
+        found, predictions = measure_rollouts(model, dataset, batch_size)
+        errors, more = found["samples"], {"rollout": found["rollout"]}
+        step, history = one_step(model)
+        timed = dataset[:1].windows(history, 1)[:batch_size]
+    else:
+        evaluation, step, timed = evaluate(model, dataset, batch_size=batch_size), model, dataset
+        predictions = np.asarray(evaluation.predictions)
+        # The first metric leads the report; a dictionary that went through a jitted function is sorted by name.
+        names = sorted(evaluation.errors, key=lambda name: (name != "relative_l2", name[:8] != "relative", name))
+        errors = {name: np.asarray(evaluation.errors[name], float) for name in names}
+    shape = list(target_grid(dataset).shape)
     result = {
         "label": label,
         "dataset": dataset.name,
@@ -74,9 +85,21 @@ def measure(model: Any, label: str, dataset: Any, batch_size: int) -> tuple[dict
         "samples": len(dataset),
         "metrics": {name: _statistics(values) for name, values in errors.items()},
         "errors": {name: values.tolist() for name, values in errors.items()},
-        "seconds_per_sample": _seconds_per_sample(model, dataset, batch_size),
+        "seconds_per_sample": _seconds_per_sample(step, timed, batch_size),
     }
-    return result, np.asarray(evaluation.predictions)
+    return result | more, predictions
+
+
+def is_trajectories(dataset: Any) -> bool:
+    """Whether a test set is one for free rollouts."""
+    from ..data import Trajectories
+
+    return isinstance(dataset, Trajectories)
+
+
+def target_grid(dataset: Any) -> Any:
+    """The grid of what is predicted."""
+    return dataset.grid if is_trajectories(dataset) else dataset.target_grid
 
 
 def say_result(result: Mapping[str, Any], voice: Voice) -> None:

@@ -104,20 +104,43 @@ def resolutions(tests: Sequence[dict[str, Any]], trained: int | None, metric: st
 
 def spectra(parts: dict[str, np.ndarray], periodic: Sequence[bool], title: str) -> Draw:
     """Energy by wavenumber of some sets of fields `(sample, channel, *n)`, each a mean over samples and channels."""
+    found = {label: shell_energy(values, periodic) for label, values in parts.items()}
+    k = next(iter(found.values()))[0]
+    return shells(k, {label: energy for label, (_, energy) in found.items()}, title, "wave number (modes per axis)")
+
+
+def shells(k: np.ndarray, lines: dict[str, np.ndarray], title: str, words: str) -> Draw:
+    """Energies by wave number on logarithmic scales, without the mean."""
 
     def draw(figure: Any, palette: Palette) -> None:
         axes = figure.subplots()
-        for index, (label, values) in enumerate(parts.items()):
-            k, energy = shell_energy(values, periodic)
+        for index, (label, energy) in enumerate(lines.items()):
             axes.plot(k[1:], np.maximum(energy[1:], 1e-40), color=palette.series[index], label=label)
         axes.legend()
         axes.set_xscale("log", base=2)
-        ticks = 2 ** np.arange(0, int(np.log2(max(k[-1], 2))) + 1)
-        axes.set_xticks(ticks, [str(t) for t in ticks])
+        ticks = k[1] * 2.0 ** np.arange(0, int(np.log2(max(k[-1] / k[1], 2))) + 1)
+        axes.set_xticks(ticks, [f"{t:.3g}" for t in ticks])
         axes.xaxis.set_minor_locator(_null_locator())
         log_axis(axes.yaxis, axes.set_yscale)
         axes.grid(True, axis="y")
-        axes.set(xlabel="wave number (modes per axis)", ylabel="energy per shell", title=title)
+        axes.set(xlabel=words, ylabel="energy per shell", title=title)
+
+    return draw
+
+
+def growth(curves: dict[str, Any]) -> Draw:
+    """Error of a rollout against time: the median and the band between the 10th and the 90th percentile."""
+
+    def draw(figure: Any, palette: Palette) -> None:
+        axes, floor = figure.subplots(), 1e-12
+        low, median, high = (np.maximum(curves[name], floor) for name in ("p10", "median", "p90"))
+        axes.fill_between(curves["times"], low, high, color=palette.series[0], alpha=0.25, linewidth=0, label="80 %")
+        marker = "o" if len(median) < 12 else None
+        axes.plot(curves["times"], median, color=palette.series[0], marker=marker, markersize=3, label="median")
+        axes.legend()
+        log_axis(axes.yaxis, axes.set_yscale)
+        axes.grid(True, axis="y")
+        axes.set(xlabel="time", ylabel="relative L2 error", title="Error of a free rollout")
 
     return draw
 

@@ -31,7 +31,11 @@ class Data:
 
 @dataclasses.dataclass
 class Training:
-    """Length and bookkeeping of a training, passed on to `pdejax.training.fit`."""
+    """Length and bookkeeping of a training, passed on to `pdejax.training.fit`.
+
+    `curriculum` trains an autoregressive model in stages of growing length: `[[0, 1], [1000, 2], [1500, 4]]` begins
+    with rollouts of one state, has two from step 1000 on and four from step 1500; patience ends a stage.
+    """
 
     steps: int = 1000
     batch_size: int = 32
@@ -40,6 +44,7 @@ class Training:
     keep: int = 2
     ema: float | None = None
     patience: int | None = None
+    curriculum: Any = None
 
 
 @dataclasses.dataclass
@@ -65,12 +70,18 @@ class Common:
 
 @dataclasses.dataclass
 class TrainConfig(Common):
-    """A config that trains `model` on `data.train` and tests it on `data.test`."""
+    """A config that trains `model` on `data.train` and tests it on `data.test`.
+
+    Trajectories become windows of the lengths that the model says (`history` and `steps` of a
+    `pdejax.training.Rollout`, one step for others), and are tested by free rollouts. `augment` changes the samples in
+    training.
+    """
 
     data: Data = dataclasses.field(default_factory=Data)
     model: Any = None
     normalise: bool = True
     loss: Any = None
+    augment: Any = None
     optimizer: Any = None
     training: Training = dataclasses.field(default_factory=Training)
     evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
@@ -87,9 +98,10 @@ class SolveConfig(Common):
 
 @dataclasses.dataclass
 class DataConfig(Common):
-    """A config that writes `dataset` to the HDF5 file `output`."""
+    """A config that writes `dataset` to the HDF5 file `output`, or to a folder of files of `shard` samples each."""
 
     output: str = "data/${name}.h5"
+    shard: int = 128
     dataset: Any = None
 
 

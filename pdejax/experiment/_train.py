@@ -2,7 +2,7 @@
 
 import datetime
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -12,12 +12,14 @@ from ._assemble import Assembly, assemble
 from ._directory import RunDirectory, repeat_command, resume_command, write_json
 from ._environment import commit, configure, hardware, versions
 from ._errors import ConfigError, Interrupted
-from ._evaluate import measure, say_result, store_samples
+from ._evaluate import is_trajectories, measure, say_result, store_samples, target_grid
 from ._metrics import MetricsLog
 from ._progress import Meter, clock
 from ._report import write_report
+from ._rollouts import store_rollouts
 from ._schema import resolved
 from ._signals import StopSignals
+from ._stages import Stage, stages
 from ._voice import Voice
 from ._words import by_grid, dotted
 
@@ -54,6 +56,7 @@ def train_config(config: DictConfig, arguments: list[str], voice: Voice, dry_run
     voice.say(f"building    {plain['name']}")
     began = time.monotonic()
     parts = assemble(plain, voice.console)
+    plan = stages(plain["training"], parts, directory.checkpoints)
     facts = _facts(plain, parts)
     for name, text in {**facts["data"], "model": facts["model"]}.items():
         voice.say(f"{name:<11} {text}")
@@ -81,7 +84,7 @@ def train_config(config: DictConfig, arguments: list[str], voice: Voice, dry_run
     )
     spent = earlier.get("seconds") or 0.0
     try:
-        model = _fit(directory, plain, parts, resumed, voice)
+        model = _fit(directory, plain, parts, plan, resumed, voice)
         _finish(directory, plain, parts, model, voice)
     except Interrupted as stop:
         directory.write_record(state="interrupted", seconds=spent + time.monotonic() - began)
@@ -101,34 +104,50 @@ def train_config(config: DictConfig, arguments: list[str], voice: Voice, dry_run
     return directory
 
 
-def _fit(directory: RunDirectory, plain: Mapping[str, Any], parts: Assembly, resumed: bool, voice: Voice) -> Any:
+def _fit(
+    directory: RunDirectory,
+    plain: Mapping[str, Any],
+    parts: Assembly,
+    plan: Sequence[Stage],
+    resumed: bool,
+    voice: Voice,
+) -> Any:
     from ..training import Checkpoints, fit, save_model
 
     settings = plain["training"]
-    checkpoints = Checkpoints(directory.checkpoints, keep=settings["keep"], every=settings["checkpoint_every"])
-    log = MetricsLog(directory.metrics, keep_until=(checkpoints.latest_step or 0) if resumed else 0)
+    saved = [Checkpoints(stage.folder, settings["keep"], settings["checkpoint_every"]) for stage in plan]
+    reached = max(checkpoints.latest_step or 0 for checkpoints in saved)
+    log = MetricsLog(directory.metrics, keep_until=reached if resumed else 0)
     before, began = directory.read_record().get("training_seconds") or 0.0, time.monotonic()
+    earlier = 0.0
+    result: Any = None
 
     def on_update(metrics: Mapping[str, Any]) -> None:
-        log.append(metrics)
+        log.append({**metrics, "seconds": earlier + metrics["seconds"]})
         directory.write_record(step=int(metrics["step"]), training_seconds=before + time.monotonic() - began)
 
     with StopSignals(voice.say) as signals:
-        result = fit(
-            parts.model,
-            parts.train,
-            loss=parts.loss,
-            optimizer=parts.optimizer,
-            steps=settings["steps"],
-            batch_size=settings["batch_size"],
-            key=parts.keys("training"),
-            validation=parts.validation,
-            ema=settings["ema"],
-            log_every=settings["log_every"],
-            patience=settings["patience"],
-            checkpoints=checkpoints,
-            progress=Meter(voice.console, on_update),
-        )
+        for stage, checkpoints in zip(plan, saved, strict=True):
+            result = fit(
+                stage.model,
+                stage.train,
+                loss=parts.loss,
+                augment=parts.augment,
+                optimizer=parts.optimizer,
+                steps=stage.until,
+                batch_size=settings["batch_size"],
+                key=parts.keys("training"),
+                validation=stage.validation,
+                state=None if result is None else result.state,
+                ema=settings["ema"],
+                log_every=settings["log_every"],
+                patience=settings["patience"],
+                checkpoints=checkpoints,
+                progress=Meter(voice.console, on_update),
+            )
+            if result.stopped in ("interrupted", "nonfinite"):
+                break
+            earlier += result.history[-1]["seconds"]
     if result.stopped == "interrupted":
         raise Interrupted(signals.received or "SIGINT")
     step = int(result.state.step)
@@ -137,11 +156,14 @@ def _fit(directory: RunDirectory, plain: Mapping[str, Any], parts: Assembly, res
             f"the loss is not finite at step {step + 1}: lower the learning rate, clip the gradient "
             "(optax.clip_by_global_norm in optax.chain), or write precision.x64=true."
         )
-    save_model(directory.model, result.model, {"model": parts.recipe, "normalise": plain["normalise"]})
+    model = result.model
+    if settings["curriculum"]:
+        model = type(model)(model.model, parts.model.steps, parts.model.history)
+    save_model(directory.model, model, {"model": parts.recipe, "normalise": plain["normalise"]})
     spent = clock(before + time.monotonic() - began)
     reason = f", stopped by patience={settings['patience']}" if result.stopped == "patience" else ""
     voice.say(f"trained     {step} steps in {spent}{reason}; model in {directory.model}")
-    return result.model
+    return model
 
 
 def _finish(directory: RunDirectory, plain: Mapping[str, Any], parts: Assembly, model: Any, voice: Voice) -> None:
@@ -149,7 +171,9 @@ def _finish(directory: RunDirectory, plain: Mapping[str, Any], parts: Assembly, 
     for name, dataset in parts.tests.items():
         result, predictions = measure(model, name, dataset, plain["evaluation"]["batch_size"])
         say_result(result, voice)
-        if not results:
+        if not results and is_trajectories(dataset):
+            store_rollouts(directory.rollouts, dataset, predictions)
+        elif not results:
             metric = next(iter(result["errors"]))
             import numpy as np
 
@@ -179,7 +203,7 @@ def _facts(plain: Mapping[str, Any], parts: Assembly) -> dict[str, Any]:
         "trained_points": round(float(_product(shape)) ** (1 / len(shape))),
         "model": f"{name} with {count:,} trainable parameters",
         "data": {
-            label: f"{len(d)} samples of {d.name or 'unnamed data'} on {by_grid(d.target_grid.shape)}"
+            label: f"{len(d)} samples of {d.name or 'unnamed data'} on {by_grid(target_grid(d).shape)}"
             for label, d in sets.items()
             if d is not None
         },

@@ -14,6 +14,7 @@ from ._directory import RunDirectory
 from ._metrics import read_metrics
 from ._progress import clock, number
 from ._render import Draw, Drawer
+from ._rollout_report import rollout_parts
 from ._words import by_grid, metric_words
 
 WIDE = (4.9, 3.1)
@@ -61,6 +62,8 @@ def training_parts(directory: RunDirectory, record: dict[str, Any], draw: Drawer
     if plots:
         yield "<h2>Training and error in pictures</h2>"
         yield f'<div class="pair">{"".join(plots)}</div>'
+    if tests and "rollout" in tests[0]:
+        yield from rollout_parts(draw, tests[0], directory.rollouts)
     if samples is not None:
         yield "<h2>Best, median and worst test samples</h2>"
         yield from _sample_figures(draw, samples, tests[0], metric)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ._mode_weights import full_matrices
-from ._spectral import SpectralConv, _arranged
+from ._spectral import SpectralConv, arranged
 
 
 def lipschitz_bound(layer: Any, iterations: int = 8) -> Array:
@@ -34,7 +34,7 @@ def lipschitz_bound(layer: Any, iterations: int = 8) -> Array:
     if isinstance(layer, SpectralConv):
         # Which real numbers make a complex one depends on which axis of a grid is its last Fourier axis.
         axes = range(sum(m is not None for m in layer.modes))
-        parts = [_arranged(full_matrices(layer.weight), half) for half in axes]
+        parts = [arranged(full_matrices(layer.weight), half) for half in axes]
         matrices = [jnp.moveaxis(jax.lax.complex(p[0], p[1]), (0, 1), (-2, -1)) for p in parts]
         return jnp.max(jnp.stack([jnp.max(gram_bound(m, iterations)) for m in matrices]))
     matrix = layer if eqx.is_array(layer) else getattr(layer, "weight", None)

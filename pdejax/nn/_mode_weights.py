@@ -18,16 +18,21 @@ def depthwise_modes(in_channels: int, out_channels: int, modes: tuple[int, ...],
 
     **Raises** `ValueError` if there are not as many channels out as in.
     """
+    check_depthwise(in_channels, out_channels)
+    return jax.random.normal(key, (2, in_channels, 1, *modes)) / 3
+
+
+def check_depthwise(in_channels: int, out_channels: int) -> None:
+    """**Raises** `ValueError` if there are not as many channels out as in."""
     if in_channels != out_channels:
         raise ValueError(
             f"depthwise weights keep the channels apart, got {in_channels} in and {out_channels} out; "
             f"write out_channels={in_channels}, or leave weights=dense_modes."
         )
-    return jax.random.normal(key, (2, in_channels, 1, *modes)) / 3
 
 
 class TuckerModes(eqx.Module):
-    """Matrices in Tucker form: `R_k = sum G_abc.. U_a V_b W^1_c(k_1) W^2_d(k_2) ..`, a small core and a factor per axis.
+    """Matrices in Tucker form: `R_k = sum G_abc.. U_a V_b W^1_c(k_1) W^2_d(k_2) ..`, a small core, a factor per axis.
 
     **Arguments:** `rank`: numbers in the core as a fraction of those of full matrices, the same fraction of every axis.
 

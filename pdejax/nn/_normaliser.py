@@ -10,6 +10,7 @@ from jaxtyping import Array, PyTree
 from ..fields import GridField
 from ..grids import Grid, Sine
 from ._checks import check_channels
+from ._frozen import Frozen
 
 
 class Normaliser(eqx.Module):
@@ -81,9 +82,6 @@ class Normalised(eqx.Module):
 
 
 def trainable(model: PyTree) -> PyTree:
-    """Filter for `eqx.partition`: true for floating point leaves, false for everything inside a `Normaliser`."""
-    return jax.tree.map(
-        lambda leaf: not isinstance(leaf, Normaliser) and eqx.is_inexact_array(leaf),
-        model,
-        is_leaf=lambda leaf: isinstance(leaf, Normaliser),
-    )
+    """Filter for `eqx.partition`: true for floating point leaves, false for all inside a `Normaliser` or `Frozen`."""
+    is_data = lambda part: isinstance(part, Normaliser | Frozen)
+    return jax.tree.map(lambda leaf: not is_data(leaf) and eqx.is_inexact_array(leaf), model, is_leaf=is_data)

@@ -78,14 +78,14 @@ class SpectralConv(eqx.Module):
     def matrices(self, grid: Grid) -> Array:
         """`R_k` of each mode on this grid, `(*modes, out, in)`: complex (half of the modes) with a Fourier axis."""
         half = self._half(grid)
-        parts = _arranged(full_matrices(self.weight), half)
+        parts = arranged(full_matrices(self.weight), half)
         return jnp.moveaxis(parts if half is None else jax.lax.complex(*parts), (0, 1), (-2, -1))
 
     def with_matrices(self, matrices: Array, grid: Grid) -> "SpectralConv":
         """The layer that has these `R_k` on this grid."""
         parts, half = jnp.moveaxis(matrices, (-2, -1), (0, 1)), self._half(grid)
         parts = parts if half is None else jnp.stack([jnp.real(parts), jnp.imag(parts)])
-        return eqx.tree_at(lambda layer: layer.weight, self, _stored(parts, half))
+        return eqx.tree_at(lambda layer: layer.weight, self, stored(parts, half))
 
     def on_values(self, v: Array, grid: Grid, onto: Grid | None = None) -> Array:
         """The layer on node values `(in_channels, *n)`, for models that keep values between their layers; the output
@@ -96,7 +96,7 @@ class SpectralConv(eqx.Module):
             check_modes("SpectralConv", nodes, self.modes, self.padding)
         wide = v.astype(jnp.float32) if v.dtype.itemsize < 4 else v
         c = analysis(wide, grid, self.modes, self.padding)
-        weight = _arranged(full_matrices(self.weight).astype(c.dtype), self._half(grid))
+        weight = arranged(full_matrices(self.weight).astype(c.dtype), self._half(grid))
         c = _mixed(weight, c, self.modes, pair=self._half(grid) is not None)
         return synthesis(c, onto, self.modes, self.padding).astype(v.dtype)
 
@@ -133,7 +133,7 @@ def _by_group(weight: Array, c: Array) -> Array:
     return out.reshape(-1, *out.shape[2:])
 
 
-def _arranged(weight: Array, half: int | None) -> Array:
+def arranged(weight: Array, half: int | None) -> Array:
     """The weights as a grid needs them: real `(out, in, 2m, ..)`, or a pair with `m` entries along the half axis."""
     last = weight.ndim - 4
     if half == last:
@@ -147,8 +147,8 @@ def _arranged(weight: Array, half: int | None) -> Array:
     return jnp.moveaxis(weight, at + 1, 0)
 
 
-def _stored(parts: Array, half: int | None) -> Array:
-    """The weights as the layer keeps them: the inverse of `_arranged`."""
+def stored(parts: Array, half: int | None) -> Array:
+    """The weights as the layer keeps them: the inverse of `arranged`."""
     if half is not None:
         if half == parts.ndim - 4:
             return parts

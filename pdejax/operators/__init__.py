@@ -1,10 +1,33 @@
 """Floor 5: neural operators, one architecture a file."""
 
+from ._closure_operator import ClosureOperator as ClosureOperator
 from ._convergent_graph_solver import ConvergentGraphSolver as ConvergentGraphSolver
 from ._convergent_graph_solver import GraphContraction as GraphContraction
+from ._deeponet import DeepONet as DeepONet
+from ._dilated_resnet import DilatedResNet as DilatedResNet
+from ._fact_former import FactFormer as FactFormer
+from ._factorised_fno import FactorisedFNO as FactorisedFNO
 from ._fno import FNO as FNO
 from ._fno_deq import FNODEQ as FNODEQ
+from ._galerkin_transformer import GalerkinTransformer as GalerkinTransformer
+from ._gno import GNO as GNO
+from ._implicit_fact_former import ImplicitFactFormer as ImplicitFactFormer
 from ._implicit_fno import ImplicitFNO as ImplicitFNO
 from ._iterated_operator import IteratedOperator as IteratedOperator
+from ._latent_spectral_model import LatentSpectralModel as LatentSpectralModel
+from ._lno import LNO as LNO
+from ._mgno import MgNO as MgNO
+from ._mixture import MixtureOfOperators as MixtureOfOperators
+from ._mixture import NearestPrototype as NearestPrototype
+from ._multi_onet import MultiONet as MultiONet
+from ._multipole_gno import MultipoleGNO as MultipoleGNO
+from ._neural_spectral import NeuralSpectralOperator as NeuralSpectralOperator
 from ._pign import PIGN as PIGN
+from ._pod_deeponet import PODDeepONet as PODDeepONet
+from ._pod_deeponet import PODModes as PODModes
+from ._separable_deeponet import SeparableDeepONet as SeparableDeepONet
+from ._spatiotemporal_fno import SpatiotemporalFNO as SpatiotemporalFNO
+from ._stabilised_fno import StabilisedFNO as StabilisedFNO
+from ._unet import UNet as UNet
+from ._uno import UNO as UNO
 from ._weight_tied_fno import WeightTiedFNO as WeightTiedFNO

@@ -50,6 +50,8 @@ def fit(
     batch_size: int,
     key: PRNGKeyArray,
     validation=None,
+    augment: Callable | None = None,
+    state: RunState | None = None,
     ema: float | None = None,
     log_every: int = 100,
     patience: int | None = None,
@@ -67,24 +69,31 @@ def fit(
     of the average of the parameters; `validation` a data set whose mean loss is taken after every interval; `patience`
     in intervals without a lower validation loss; `progress` see `Progress`.
 
+    `augment(key, a, u) -> (a, u)` changes a training sample whenever it is used, with a key of its own from `key` and
+    the step; validation takes the samples as they are. `state` is the state to begin with, that of an earlier call:
+    `steps` counts from the first one's start, its optimiser and average go on, and validation begins anew, for another
+    loss or horizon (`training.Rollout`: training in stages). Losses without labels read what they need from a data set
+    whose targets are its inputs (`data.unlabelled`).
+
     **Raises** `ValueError` for an empty data set, a batch larger than it, counts below 1, `patience` without
     `validation`, and checkpoints of another model or optimiser.
     """
     counts = {"steps": steps, "batch_size": batch_size, "log_every": log_every}
     _check(dataset, validation, counts if patience is None else {**counts, "patience": patience}, ema, patience)
     parameters, static = eqx.partition(model, trainable(model))
-    recipe = Recipe(static, loss, optimizer, batch_size, ema, key_kind(key))
+    recipe = Recipe(static, loss, optimizer, batch_size, ema, key_kind(key), augment)
     samples, held_out = Samples.of(dataset), None if validation is None else Samples.of(validation)
-    state = RunState.start(parameters, optimizer.init(parameters), key, ema is not None, validation is not None)
+    begun = RunState.start(parameters, optimizer.init(parameters), key, ema is not None, validation is not None)
+    current = begun if state is None else state.onto(begun)
     history: list[dict[str, Any]] = []
-    found = None if checkpoints is None else checkpoints.restore(state)
+    found = None if checkpoints is None else checkpoints.restore(current)
     if found is not None:
-        state, extra = found
+        current, extra = found
         history = list(extra["history"])
     run = _Run(recipe, samples, held_out, history, log_every, patience, checkpoints, progress)
-    state, stopped = run.until(steps, state)
-    chosen = state.evaluated if held_out is None or not math.isfinite(float(state.best_loss)) else state.best
-    return FitResult(eqx.combine(copied(chosen), static), state, history, stopped)
+    current, stopped = run.until(steps, current)
+    chosen = current.evaluated if held_out is None or not math.isfinite(float(current.best_loss)) else current.best
+    return FitResult(eqx.combine(copied(chosen), static), current, history, stopped)
 
 
 class _Run(eqx.Module):
@@ -109,8 +118,9 @@ class _Run(eqx.Module):
 
     def _intervals(self, steps: int, state: RunState, request: StopRequest) -> tuple[RunState, str]:
         step = int(state.step)
-        # No step is taken here: the loop is compiled before the clock starts.
-        state, _, _ = advance((self.recipe, self.samples, state.step + 0), state)
+        if step < steps:
+            # No step is taken here: the loop is compiled before the clock starts.
+            state, _, _ = advance((self.recipe, self.samples, state.step + 0), state)
         while not self._exhausted(state):
             if step >= steps:
                 return state, "finished"

@@ -12,30 +12,36 @@ import numpy as np
 from jaxtyping import PRNGKeyArray, PyTree
 
 from ..nn import Normalised, Normaliser
+from ._structure import describe, rebuild
 
 _FORMAT = "pdejax-model-1"
 
 
-def save_model(path: str | Path, model: PyTree, config: Mapping[str, Any]) -> None:
-    """Write a model to one file: a JSON line (versions, config, names and shapes of the arrays), then the arrays.
+def save_model(path: str | Path, model: PyTree, config: Mapping[str, Any] | None = None) -> None:
+    """Write a model to one file: a JSON line (versions, structure, names and shapes of the arrays), then the arrays.
 
-    **Arguments:** `config` says how to build the model, `{"_target_": "pdejax.operators.FNO", "modes": 12, ...}`
-    without `key`, alone or under `"model"`; of a `Normalised` model it describes the inner one, the rest is written
-    down here.
+    The structure says of every module its class and its fields, of every function its dotted path: `load_model` needs
+    no argument of any constructor.
 
-    The file appears whole or not at all. **Raises** `ValueError` if `config` does not build this model.
+    **Arguments:** `config` is kept for readers, `{"_target_": "pdejax.operators.FNO", "modes": 12, ...}` without `key`,
+    alone or under `"model"`; of a `Normalised` model it describes the inner one. It is needed only where a part of the
+    model has no dotted path, such as a lambda.
+
+    The file appears whole or not at all. **Raises** `ValueError` if neither the model nor `config` says how to build it
+    again.
     """
     path = Path(path)
-    bare = model.model if isinstance(model, Normalised) else model
-    header = {"format": _FORMAT, "versions": _versions(), "config": dict(config), "leaves": _form(model)}
-    if isinstance(model, Normalised):
-        header["normalised"] = {"inputs": len(model.inputs.mean), "targets": len(model.targets.mean)}
-    difference = _difference(_form(bare), _form(_skeleton(config)))
-    if difference is not None:
-        raise ValueError(
-            f"the config given to save_model does not describe this model: {difference}; "
-            "write the arguments it was built with."
-        )
+    header = {"format": _FORMAT, "versions": _versions(), "leaves": _form(model)}
+    if config is not None:
+        header["config"] = dict(config)
+    try:
+        structure = describe(model)
+        rebuild(structure)
+        header["structure"] = structure
+    except ValueError as error:
+        if config is None:
+            raise ValueError(f"{error} Or write the config that builds the model as the third argument.") from error
+        header |= _by_config(model, config)
     unfinished = path.with_name(path.name + ".part")
     with unfinished.open("wb") as file:
         file.write(json.dumps(header).encode() + b"\n")
@@ -44,14 +50,14 @@ def save_model(path: str | Path, model: PyTree, config: Mapping[str, Any]) -> No
 
 
 def load_model(path: str | Path, like: PyTree | None = None) -> PyTree:
-    """Read a model that `save_model` wrote; `like`, of the same structure, stands in for a config that builds none.
+    """Read a model that `save_model` wrote; `like`, of the same structure, stands in for classes that are not here.
 
     **Raises** `FileNotFoundError` for a missing file, `ValueError` for a file of another kind or of another model.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"there is no model file {path}; write one with pdejax.training.save_model(path, model, config)."
+            f"there is no model file {path}; write one with pdejax.training.save_model(path, model)."
         )
     with path.open("rb") as file:
         header = _header(file.readline(), path)
@@ -59,8 +65,8 @@ def load_model(path: str | Path, like: PyTree | None = None) -> PyTree:
         difference = _difference(header["leaves"], _form(skeleton))
         if difference is not None:
             raise ValueError(
-                f"{path} holds another model: {difference}; write the arguments of its config, "
-                f"{json.dumps(header['config'])}."
+                f"{path} holds another model: {difference}; pass a model of its structure as like=, or read it "
+                f"with the versions that wrote it, {json.dumps(header['versions'])}."
             )
         return eqx.tree_deserialise_leaves(file, _of_dtype(skeleton, header["leaves"]))
 
@@ -71,18 +77,16 @@ def _header(line: bytes, path: Path) -> dict[str, Any]:
     except ValueError:
         header = None
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
-        raise ValueError(
-            f"{path} is no model file of pdejax ({_FORMAT}); write one with save_model(path, model, config)."
-        )
+        raise ValueError(f"{path} is no model file of pdejax ({_FORMAT}); write one with save_model(path, model).")
     return header
 
 
 def _rebuilt(header: dict[str, Any], path: Path) -> PyTree:
     try:
-        model = _skeleton(header["config"])
+        model = rebuild(header["structure"]) if "structure" in header else _skeleton(header["config"])
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(
-            f"the config in {path} builds no model here ({error}); pass a model of the same structure as like=."
+            f"{path} says of a model what cannot be built here ({error}); pass a model of the same structure as like=."
         ) from error
     if "normalised" not in header:
         return model
@@ -91,6 +95,20 @@ def _rebuilt(header: dict[str, Any], path: Path) -> PyTree:
         for name in ("inputs", "targets")
     )
     return Normalised(model, inputs, targets)
+
+
+def _by_config(model: PyTree, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the header says of a model that is built from its config, which has to build it."""
+    normalised = isinstance(model, Normalised)
+    difference = _difference(_form(model.model if normalised else model), _form(_skeleton(config)))
+    if difference is not None:
+        raise ValueError(
+            f"the config given to save_model does not describe this model: {difference}; "
+            "write the arguments it was built with."
+        )
+    if not normalised:
+        return {}
+    return {"normalised": {"inputs": len(model.inputs.mean), "targets": len(model.targets.mean)}}
 
 
 def _skeleton(config: Mapping[str, Any]) -> PyTree:
@@ -139,13 +157,13 @@ def _difference(came: dict[str, list], wanted: dict[str, list]) -> str | None:
 def _of_dtype(skeleton: PyTree, leaves: dict[str, list]) -> PyTree:
     def one(path, leaf):
         form = leaves.get(jax.tree_util.keystr(path).lstrip("."))
-        return (
-            leaf
-            if form is None
-            else np.zeros(tuple(form[0]), form[1])
-            if isinstance(leaf, np.ndarray)
-            else jax.ShapeDtypeStruct(tuple(form[0]), jnp.dtype(form[1]))
-        )
+        if form is None or isinstance(leaf, np.generic):
+            return leaf
+        shape, dtype = tuple(form[0]), jnp.dtype(form[1])
+        if isinstance(leaf, np.ndarray):
+            return np.zeros(shape, dtype)
+        # Without x64 a model in double precision is read in single.
+        return jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(dtype))
 
     return jax.tree_util.tree_map_with_path(one, skeleton)
 

@@ -38,10 +38,34 @@ class RunState(eqx.Module):
             waited=jnp.zeros((), jnp.int32),
         )
 
+    def onto(self, begun: "RunState") -> "RunState":
+        """The start of a further stage with the parameters, optimiser, average, order and step that are reached here.
+
+        **Raises** `ValueError` if `begun` is of another model or optimiser.
+        """
+        average = None if begun.average is None else self.evaluated
+        found = (self.parameters, self.optimizer, average, self.evaluated, self.key, self.step)
+        parts = lambda s: (s.parameters, s.optimizer, s.average, s.best, s.key, s.step)
+        kept = tuple(_like(old, new) for old, new in zip(found, parts(begun), strict=True))
+        return eqx.tree_at(parts, begun, kept, is_leaf=lambda leaf: leaf is None)
+
     @property
     def evaluated(self) -> PyTree:
         """The parameters that are validated: the average if there is one."""
         return self.parameters if self.average is None else self.average
+
+
+def _like(tree: PyTree, other: PyTree) -> PyTree:
+    """Copies of the leaves in the structure of another tree, of which only what is no array may differ."""
+    if other is None:
+        return None
+    came, wanted = ([jnp.shape(leaf) for leaf in jax.tree.leaves(t)] for t in (tree, other))
+    if came != wanted:
+        raise ValueError(
+            f"the state given to fit is of another model or optimiser: it holds {len(came)} arrays, {came[:3]}, .., "
+            f"where {len(wanted)}, {wanted[:3]}, .., are needed; give the state of an earlier stage of this model."
+        )
+    return jax.tree.unflatten(jax.tree.structure(other), jax.tree.leaves(copied(tree)))
 
 
 def copied(tree: PyTree) -> PyTree:

@@ -3,12 +3,16 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, PyTree
 
 from ..fields import GridField
 from ..grids import Grid
 from ._state import RunState
+
+# No epoch has this number, so that the keys of the augmentation are not those of the orders of the samples.
+_AUGMENT = np.uint32(2**32 - 1)
 
 
 class Samples(eqx.Module):
@@ -30,13 +34,19 @@ class Samples(eqx.Module):
     def __len__(self) -> int:
         return self.inputs.shape[0]
 
-    def losses(self, model: Callable, loss: Callable, index: Array) -> Array:
-        """The loss of each of the samples with these indices."""
+    def losses(
+        self, model: Callable, loss: Callable, index: Array, augment: Callable | None = None, key: Array | None = None
+    ) -> Array:
+        """The loss of each of the samples with these indices, changed by `augment` with keys of their own."""
 
-        def one(a, u):
-            return loss(model(GridField(a, self.grid)), GridField(u, self.target_grid))
+        def one(a, u, key):
+            a, u = GridField(a, self.grid), GridField(u, self.target_grid)
+            if augment is not None:
+                a, u = augment(key, a, u)
+            return loss(model(a), u)
 
-        return jax.vmap(one)(self.inputs[index], self.targets[index])
+        keys = None if augment is None or key is None else jax.random.split(key, len(index))
+        return jax.vmap(one)(self.inputs[index], self.targets[index], keys)
 
 
 class Recipe(eqx.Module):
@@ -48,10 +58,12 @@ class Recipe(eqx.Module):
     batch_size: int
     ema: float | None
     key_kind: str | None
+    augment: Callable | None = None
 
-    def objective(self, parameters: PyTree, samples: Samples, index: Array) -> Array:
-        """Mean loss over a batch."""
-        return jnp.mean(samples.losses(eqx.combine(parameters, self.static), self.loss, index))
+    def objective(self, parameters: PyTree, samples: Samples, index: Array, key: Array) -> Array:
+        """Mean loss over a batch, whose samples `key` changes where there is an augmentation."""
+        model = eqx.combine(parameters, self.static)
+        return jnp.mean(samples.losses(model, self.loss, index, self.augment, key))
 
 
 @eqx.filter_jit(donate="all-except-first")
@@ -77,7 +89,8 @@ def advance(fixed: tuple[Recipe, Samples, Array], state: RunState) -> tuple[RunS
         epoch, place = state.step // per_epoch, state.step % per_epoch
         order = jax.lax.cond(place == 0, lambda: shuffled(epoch), lambda: order)
         index = jax.lax.dynamic_slice_in_dim(order, place * recipe.batch_size, recipe.batch_size)
-        value, gradient = jax.value_and_grad(recipe.objective)(state.parameters, samples, index)
+        now = jax.random.fold_in(jax.random.fold_in(key, _AUGMENT), state.step)
+        value, gradient = jax.value_and_grad(recipe.objective)(state.parameters, samples, index, now)
         good = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((value, gradient))]).all()
         taken = _step(recipe, state, gradient)
         state = jax.tree.map(lambda new, old: jnp.where(good, new, old), taken, state)

@@ -4,6 +4,7 @@ What runs by default is one dimension and one precision a row; the others are sl
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -13,12 +14,50 @@ import numpy as np
 import pytest
 
 import pdejax as pj
-from pdejax.nn import Normalised, Normaliser, trainable
-from pdejax.operators import FNO, FNODEQ, ImplicitFNO, IteratedOperator, WeightTiedFNO
+from pdejax.nn import (
+    Chained,
+    FourierAttention,
+    GalerkinAttention,
+    Normalised,
+    Normaliser,
+    Parallel,
+    ScaledConvolution,
+    trainable,
+)
+from pdejax.operators import (
+    FNO,
+    FNODEQ,
+    GNO,
+    LNO,
+    UNO,
+    ClosureOperator,
+    DeepONet,
+    DilatedResNet,
+    FactFormer,
+    FactorisedFNO,
+    GalerkinTransformer,
+    ImplicitFactFormer,
+    ImplicitFNO,
+    IteratedOperator,
+    LatentSpectralModel,
+    MgNO,
+    MixtureOfOperators,
+    MultiONet,
+    MultipoleGNO,
+    NearestPrototype,
+    NeuralSpectralOperator,
+    SeparableDeepONet,
+    SpatiotemporalFNO,
+    StabilisedFNO,
+    UNet,
+    WeightTiedFNO,
+)
 from pdejax.solvers import Picard
+from pdejax.training import load_model, save_model
 
 KEY = jax.random.key(0)
 KINDS = (pj.Fourier, pj.Sine, pj.Cosine, pj.Chebyshev)
+TRIGONOMETRIC = KINDS[:3]
 
 
 class Row(NamedTuple):
@@ -48,6 +87,66 @@ ROWS = {
     "weight-tied fno": Row(lambda i, o, d: WeightTiedFNO(i, o, 2, 6, 3, d, key=KEY)),
     "implicit fno": Row(lambda i, o, d: ImplicitFNO(i, o, 2, 6, 3, d, key=KEY)),
     "iterated": Row(lambda i, o, d: IteratedOperator(FNO(i + o, o, 2, 6, 1, d, key=KEY), o, steps=3)),
+    # Kernels that belong to nodes reach half as far on the finer grid (measured: 0.93, 0.85, 0.015). Those that belong
+    # to distances converge with second order (0.57 from two to four nodes a spacing; instance norms enlarge it).
+    "mgno": Row(lambda i, o, d: MgNO(i, o, 6, 2, 2, d, key=KEY), TRIGONOMETRIC, transfer=1.0),
+    "u-net": Row(lambda i, o, d: UNet(i, o, 4, 2, d, key=KEY), TRIGONOMETRIC, transfer=0.9),
+    "u-net scaled": Row(
+        lambda i, o, d: UNet(
+            i, o, 4, 2, d, conv=[partial(ScaledConvolution, spacing=0.125 * 2**k) for k in (0, 1)], key=KEY
+        ),
+        TRIGONOMETRIC,
+        transfer=0.65,
+    ),
+    "dilated resnet": Row(
+        lambda i, o, d: DilatedResNet(i, o, 6, 1, d, dilations=(1, 2, 1), key=KEY), TRIGONOMETRIC, transfer=0.03
+    ),
+    "factorised fno": Row(lambda i, o, d: FactorisedFNO(i, o, 2, 6, 2, d, key=KEY)),
+    # 4e-3 measured: coarse grids alias gelu at half of the waves.
+    "uno": Row(lambda i, o, d: UNO(i, o, 2, 6, 1, d, key=KEY), transfer=1e-2),
+    "spatiotemporal fno": Row(
+        lambda i, o, d: SpatiotemporalFNO(i, o, (2,) * d + (1,), 6, 2, d, latent=4, key=KEY), TRIGONOMETRIC
+    ),
+    "stabilised fno": Row(lambda i, o, d: StabilisedFNO(i, o, 2, 6, 1, d, key=KEY)),
+    "neural spectral": Row(lambda i, o, d: NeuralSpectralOperator(i, o, 7, 6, 1, d, scale=1.0, key=KEY)),
+    "mixture": Row(
+        lambda i, o, d: MixtureOfOperators(
+            lambda key: FNO(i, o, 2, 4, 1, d, key=key),
+            NearestPrototype(jnp.stack([jnp.zeros((i,) + (5,) * d), jnp.ones((i,) + (5,) * d)])),
+            2,
+            key=KEY,
+        )
+    ),
+    "closure": Row(lambda i, o, d: ClosureOperator(i, o, 2, 6, 2, d, key=KEY), (pj.Fourier, pj.Cosine, pj.Chebyshev)),
+    # Layer norms of three features are steep where these are nearly equal: 6e-3 measured, and with axial attention 6e-3
+    # and 2e-3.
+    "galerkin transformer": Row(
+        lambda i, o, d: GalerkinTransformer(i, o, 2, 6, 1, d, attention=GalerkinAttention(heads=2), key=KEY),
+        transfer=1e-2,
+    ),
+    "fourier transformer": Row(
+        lambda i, o, d: GalerkinTransformer(i, o, 2, 6, 1, d, attention=FourierAttention(heads=2), key=KEY),
+        transfer=1e-2,
+    ),
+    "factformer": Row(
+        lambda i, o, d: FactFormer(i, o, 2, 6, 1, d, contraction=Chained(heads=2), key=KEY), transfer=1e-2
+    ),
+    "implicit factformer": Row(
+        lambda i, o, d: ImplicitFactFormer(i, o, 2, 6, 3, d, contraction=Parallel(heads=2), key=KEY), transfer=5e-3
+    ),
+    # Convolutions and patches that belong to nodes: 1.4 measured, no invariance is claimed.
+    "lsm": Row(lambda i, o, d: LatentSpectralModel(i, o, 4, 2, d, heads=2, key=KEY), TRIGONOMETRIC, transfer=2.0),
+    "deeponet": Row(lambda i, o, d: DeepONet(i, o, 5, 8, 1, d, key=KEY)),
+    "separable deeponet": Row(lambda i, o, d: SeparableDeepONet(i, o, 5, 8, 2, 1, d, key=KEY)),
+    "multionet": Row(lambda i, o, d: MultiONet(i, o, 5, 8, 2, d, initial=1.0, key=KEY)),
+    "lno": Row(lambda i, o, d: LNO(i, o, 2, 6, 2, d, key=KEY)),
+    # Sharp balls, of one to five spacings: 0.016 and 0.038 measured. Pairs of nodes are too many in three dimensions.
+    "gno": Row(lambda i, o, d: GNO(i, o, 6, 2, d, radius=0.45, kernel_width=4, key=KEY), dims=(1, 2), transfer=0.03),
+    "multipole gno": Row(
+        lambda i, o, d: MultipoleGNO(i, o, (6,), (0.45, 0.9), 6, 2, d, kernel_width=4, key=KEY),
+        dims=(1, 2),
+        transfer=0.06,
+    ),
 }
 # The sizes at which the fields below are resolved to 1e-5, at initial weights.
 SIZES = {1: (17,), 2: (16, 18), 3: (16, 17, 18)}
@@ -159,12 +258,10 @@ def test_nested_grids_agree(name, kind, d):
 
 @pytest.mark.parametrize("name", ROWS)
 def test_saved_and_loaded(name, tmp_path):
-    """The leaves of a model come back to the bit, into the structure that its constructor gives."""
-    make = lambda: ROWS[name].make(1, 1, home(name))
-    model = make()
-    eqx.tree_serialise_leaves(tmp_path / "model.eqx", model)
-    found = eqx.tree_deserialise_leaves(tmp_path / "model.eqx", eqx.filter_eval_shape(make))
-    assert eqx.tree_equal(model, found)
+    """A file gives its model back, to the bit and without the arguments of a constructor."""
+    model = ROWS[name].make(1, 1, home(name))
+    save_model(tmp_path / "model.eqx", model)
+    assert eqx.tree_equal(load_model(tmp_path / "model.eqx"), model)
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -8,7 +8,18 @@ import scipy.integrate
 import scipy.sparse
 import scipy.sparse.linalg
 
-from pdejax.data import Dataset, burgers_2pi_nu0_1, burgers_unit_nu1e_2, darcy_fno, generate, read_well, write_well
+from pdejax.data import (
+    Dataset,
+    burgers_2pi_nu0_1,
+    burgers_unit_nu1e_2,
+    burgers_unit_nu1e_3,
+    darcy_fno,
+    darcy_rough,
+    darcy_trigonometric,
+    generate,
+    read_well,
+    write_well,
+)
 from pdejax.grids import Fourier, Uniform
 
 
@@ -93,6 +104,32 @@ def test_generated_data_survive_the_file(darcy, tmp_path):
     assert (again.name, again.metadata) == (darcy.name, darcy.metadata)
 
 
+@pytest.mark.slow
+def test_rough_darcy():
+    data = darcy_rough(2, 33, key=jax.random.key(0), solve_at=33)
+    assert data.name == "darcy_rough" and set(np.unique(data.inputs)) == {3.0, 12.0}
+    assert distance(data.targets[0, 0], direct(data.inputs[0, 0])) < 1e-6
+    # More interfaces than with the longer waves of darcy_fno.
+    smooth = darcy_fno(2, 33, key=jax.random.key(0), solve_at=33)
+    assert (np.diff(data.inputs) != 0).sum() > (np.diff(smooth.inputs) != 0).sum()
+
+
+@pytest.mark.slow
+def test_trigonometric_darcy():
+    data = darcy_trigonometric(2, 33, key=jax.random.key(0), factors=1, solve_at=33)
+    for a, u in zip(data.inputs[:, 0], data.targets[:, 0], strict=True):
+        assert distance(u, direct(a)) < 1e-6
+        # Along y = 3 x the second factor is one.
+        wave = np.arccos(2 * (a[1, 3] - 1)) / (4 * np.pi / 32)
+        assert 1 <= wave <= 1.5
+        x, y = np.meshgrid(np.linspace(0, 1, 33), np.linspace(0, 1, 33), indexing="ij")
+        shape = (1 + np.cos(wave * np.pi * (x + y)) / 2) * (1 + np.sin(wave * np.pi * (y - 3 * x)) / 2)
+        np.testing.assert_allclose(a, shape, atol=1e-12)
+    assert not np.allclose(data.inputs[0], data.inputs[1])
+    with pytest.raises(ValueError, match="one factor or more"):
+        darcy_trigonometric(2, 33, key=jax.random.key(0), factors=0)
+
+
 def pseudo_spectral(u0: np.ndarray, length: float, viscosity: float) -> np.ndarray:
     """Burgers to time one: Fourier in space with a 2/3 truncation, an adaptive eighth-order Runge-Kutta in time."""
     n = len(u0)
@@ -109,15 +146,21 @@ def pseudo_spectral(u0: np.ndarray, length: float, viscosity: float) -> np.ndarr
 
 @pytest.mark.parametrize(
     ("definition", "name", "length", "viscosity"),
-    [(burgers_unit_nu1e_2, "burgers_unit_nu1e-2", 1.0, 0.01), (burgers_2pi_nu0_1, "burgers_2pi_nu0.1", 2 * np.pi, 0.1)],
+    [
+        (burgers_unit_nu1e_2, "burgers_unit_nu1e-2", 1.0, 0.01),
+        (burgers_2pi_nu0_1, "burgers_2pi_nu0.1", 2 * np.pi, 0.1),
+        pytest.param(burgers_unit_nu1e_3, "burgers_unit_nu1e-3", 1.0, 0.001, marks=pytest.mark.slow),
+    ],
 )
 def test_burgers_agrees_with_another_integrator(definition, name, length, viscosity):
-    data = definition(2, 256, key=jax.random.key(0), solve_at=256)
-    assert data.name == name and data.grid.axis("x") == Fourier(256, length=length)
+    n = 256 if viscosity > 1e-3 else 512
+    data = definition(2, n, key=jax.random.key(0), solve_at=n)
+    assert data.name == name and data.grid.axis("x") == Fourier(n, length=length)
     assert data.metadata["times"] == [0.0, 1.0] and data.metadata["parameters"]["viscosity"] == viscosity
     for u0, u1 in zip(data.inputs[:, 0], data.targets[:, 0], strict=True):
-        assert distance(u1, pseudo_spectral(u0, length, viscosity)) < 1e-6
-    assert data.metadata["reference_error"] < 1e-6
+        # The other one truncates a third of the waves, which shocks need.
+        assert distance(u1, pseudo_spectral(u0, length, viscosity)) < (1e-6 if viscosity > 1e-3 else 1e-4)
+    assert data.metadata["reference_error"] < (1e-6 if viscosity > 1e-3 else 1e-4)
 
 
 def test_generation_reports_and_compiles_once():

@@ -1,0 +1,92 @@
+from collections.abc import Callable
+from typing import Self
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ..fields import GridField
+from ..grids import Grid
+from ..nn import Frozen, Perceptron, Sensors, check_counts, hidden_grid
+
+
+class PODModes(eqx.Module):
+    """Mean and proper orthogonal modes of fields, the linear space of its dimension that is nearest to them.
+
+    Modes are orthogonal in the grid's quadrature over all channels, and as large as the deviations of their
+    coefficients: those of the fields have variance one. They are data, not parameters (`nn.Frozen`).
+
+    **Shapes:** `mean` `(channels, *n)` and `modes` `(count channels, *n)`, fields on one grid.
+    """
+
+    mean: Frozen
+    modes: Frozen
+
+    @classmethod
+    def of(cls, values: Float[Array | np.ndarray, "samples channels *n"], grid: Grid, count: int) -> Self:
+        """The first `count` modes of samples on a grid.
+
+        **Raises** `ValueError` for more modes than the samples have.
+        """
+        check_counts("PODModes", count=count)
+        values = np.asarray(values, np.float64)
+        root = np.sqrt(hidden_grid(grid).weights())
+        rows = ((values - values.mean(0)) * root).reshape(len(values), -1)
+        _, sizes, vectors = np.linalg.svd(rows, full_matrices=False)
+        rank = int(np.sum(sizes > 1e-12 * sizes[0]))
+        if count > rank:
+            raise ValueError(f"{len(values)} samples have {rank} modes about their mean and count={count}.")
+        deviations = sizes[:count, None] / np.sqrt(len(values))
+        modes = (deviations * vectors[:count]).reshape(count, *values.shape[1:]) / root
+        return cls(*(Frozen(GridField(jnp.asarray(part), grid)) for part in (values.mean(0), np.concatenate(modes))))
+
+    def on(self, grid: Grid) -> tuple[Array, Array]:
+        """Values of the mean `(channels, *n)` and of the modes `(count, channels, *n)` on another grid."""
+        mean, modes = (part.read().resample(grid).values for part in (self.mean, self.modes))
+        return mean, modes.reshape(-1, *mean.shape)
+
+
+class PODDeepONet(eqx.Module):
+    """DeepONet whose trunk is the modes of the training outputs: `u = phi_0 + sum_k b_k(a) phi_k`, `phi_0` their mean.
+
+    Outputs keep every linear condition that the training outputs satisfy. Modes come to other grids by the basis of
+    theirs.
+
+    **Arguments:** `modes`, made by `PODModes.of(outputs, grid, count)`; `sensors` one number or one per axis; `width`
+    and `depth` of the default branch; `branch`: a network in its place, from rows `(1, in_channels prod(sensors))` to
+    `(1, count)`.
+
+    **Shapes:** field `(in_channels, *n)` to field with the channels of the modes.
+
+    **Raises** `ValueError` for a wrong channel count or dimension.
+
+    Source: Lu, Meng et al. 2022, A comprehensive and fair comparison of two neural operators. Deviation: the modes
+    carry their deviations.
+    """
+
+    branch: Callable[[Array], Array]
+    modes: PODModes
+    sensors: Sensors
+
+    def __init__(
+        self,
+        in_channels: int,
+        modes: PODModes,
+        sensors: int | tuple[int, ...],
+        width: int,
+        depth: int,
+        *,
+        branch: Callable[[Array], Array] | None = None,
+        key: PRNGKeyArray,
+    ):
+        check_counts("PODDeepONet", width=width, depth=depth)
+        mean, all_modes = modes.mean.content, modes.modes.content
+        self.modes, self.sensors = modes, Sensors(in_channels, sensors, len(mean.grid.axes))
+        count = all_modes.channels // mean.channels
+        self.branch = Perceptron(self.sensors.size, count, width, depth, key=key) if branch is None else branch
+
+    def __call__(self, a: GridField) -> GridField:
+        b = self.branch(self.sensors(a)[None])[0]
+        mean, modes = (part.astype(a.dtype) for part in self.modes.on(a.grid))
+        return a.with_values(mean + jnp.tensordot(b, modes, 1))
