@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -14,7 +14,7 @@ from jaxtyping import Array
 from ..equations import AbstractEvolution
 from ..fields import GridField
 from ..grids import AbstractAxis, Fourier, Grid
-from ..solvers import AbstractMethod, EvolutionProblem, solve
+from ..solvers import EvolutionProblem, solve
 from ._generate import Samples, check_nested, chunk_size, generate, relative_distance, selected
 from ._trajectories import Trajectories
 
@@ -24,9 +24,10 @@ class AbstractEvolving(eqx.Module):
     to a compiled solver, which computes its coefficients in float64.
     """
 
+    # Makes what solves it from `dt`.
+    stepper: ClassVar[Any]
     times: eqx.AbstractVar[tuple[float, ...]]
     dt: eqx.AbstractVar[float]
-    stepper: eqx.AbstractClassVar[Callable[..., AbstractMethod]]
 
     @abc.abstractmethod
     def grid(self, n: int) -> Grid:

@@ -53,10 +53,9 @@ class GaussianProcess(eqx.Module):
 
         The same function on other nodes: `process.sample(grid, key=key).resample(finer)`.
         """
-        dtype = jnp.result_type(float)
-        values = jax.random.normal(key, (1, *grid.shape), dtype)
+        values = jax.random.normal(key, (1, *grid.shape), jnp.result_type(float))
         for i, axis in enumerate(grid.axes):
-            values = apply_matrix(jnp.asarray(square_root(self.kernel.covariance(axis)), dtype), values, i + 1)
+            values = apply_matrix(square_root(self.kernel.covariance(axis)), values, i + 1)
         return GridField(values, grid)
 
 

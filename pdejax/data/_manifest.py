@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ._dataset import Dataset
 from ._files import listed, written_whole
 from ._trajectories import Trajectories
 
@@ -64,9 +63,9 @@ def shard_files(folder: Path) -> list[Path] | None:
     return paths
 
 
-def joined(parts: Sequence[Dataset | Trajectories]) -> Dataset | Trajectories:
-    """The samples of parts of one data set, with the facts of the first."""
+def joined(parts: Sequence[Any]) -> Any:
+    """The samples of parts of one data set, pairs or trajectories, with the facts of the first."""
     first = parts[0]
-    if isinstance(first, Trajectories):
-        return first._with(np.concatenate([part.values for part in parts]))
-    return first._with(np.concatenate([p.inputs for p in parts]), np.concatenate([p.targets for p in parts]))
+    names = ("values",) if isinstance(first, Trajectories) else ("inputs", "targets")
+    arrays: Any = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
+    return first._with(*arrays)

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -84,7 +84,7 @@ def _forced(name, viscosity, end, samples, resolution, key, solve_at, dt, progre
 
 
 class _Forced(AbstractEvolving):
-    stepper: ClassVar = ETDRK4
+    stepper: ClassVar[Any] = ETDRK4
     times: tuple[float, ...] = eqx.field(static=True)
     dt: float = eqx.field(static=True)
     viscosity: float = eqx.field(static=True)
@@ -133,7 +133,7 @@ def kolmogorov(
 
 
 class _Kolmogorov(AbstractEvolving):
-    stepper: ClassVar = ETDRK4
+    stepper: ClassVar[Any] = ETDRK4
     times: tuple[float, ...] = eqx.field(static=True)
     dt: float = eqx.field(static=True)
     reynolds: float = eqx.field(static=True)

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -59,7 +59,7 @@ def nsm_navier_stokes(
 
 
 class _Reaction(AbstractEvolving):
-    stepper: ClassVar = ETDRK4
+    stepper: ClassVar[Any] = ETDRK4
     times: tuple[float, ...] = eqx.field(static=True)
     dt: float = eqx.field(static=True)
     diffusivity: float = eqx.field(static=True)
@@ -77,7 +77,7 @@ class _Reaction(AbstractEvolving):
 
 
 class _Decay(AbstractEvolving):
-    stepper: ClassVar = ETDRK4
+    stepper: ClassVar[Any] = ETDRK4
     times: tuple[float, ...] = eqx.field(static=True)
     dt: float = eqx.field(static=True)
     viscosity: float = eqx.field(static=True)

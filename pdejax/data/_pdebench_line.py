@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -93,7 +93,7 @@ class _Shift(eqx.Module):
 
 
 class _Burgers(AbstractEvolving):
-    stepper: ClassVar = ETDRK4
+    stepper: ClassVar[Any] = ETDRK4
     times: tuple[float, ...] = eqx.field(static=True)
     dt: float = eqx.field(static=True)
     viscosity: float = eqx.field(static=True)
@@ -109,7 +109,7 @@ class _Burgers(AbstractEvolving):
 
 
 class _Reaction(AbstractEvolving):
-    stepper: ClassVar = ETDRK4
+    stepper: ClassVar[Any] = ETDRK4
     times: tuple[float, ...] = eqx.field(static=True)
     dt: float = eqx.field(static=True)
     diffusivity: float = eqx.field(static=True)

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -42,7 +42,7 @@ def pdebench_diffusion_reaction(
 
 
 class _Patterns(AbstractEvolving):
-    stepper: ClassVar = ETDRK4
+    stepper: ClassVar[Any] = ETDRK4
     times: tuple[float, ...] = eqx.field(static=True)
     dt: float = eqx.field(static=True)
 
@@ -79,7 +79,7 @@ def pdebench_shallow_water(
 
 
 class _Dam(AbstractEvolving):
-    stepper: ClassVar = FiniteVolume
+    stepper: ClassVar[Any] = FiniteVolume
     times: tuple[float, ...] = eqx.field(static=True)
     dt: float = eqx.field(static=True)
 

@@ -66,45 +66,86 @@ class Recipe(eqx.Module):
         return jnp.mean(samples.losses(model, self.loss, index, self.augment, key))
 
 
-@eqx.filter_jit(donate="all-except-first")
 def advance(fixed: tuple[Recipe, Samples, Array], state: RunState) -> tuple[RunState, Array, Array]:
     """Optimiser steps until `stop` or a loss that is not finite: `(state, mean loss, whether all were finite)`.
 
-    A loop whose bound is an argument, not a scan of fixed length: one executable serves every interval, the last one
-    and those of a continued run too, so a run gives the same bits however it was cut. A step whose loss or gradient is
-    not finite is not taken and not counted.
+    Not a scan of fixed length: one executable serves every interval, the last one and those of a continued run too, so
+    a run gives the same bits however it was cut. A step whose loss or gradient is not finite is not taken and not
+    counted.
     """
+    # Inside of a loop XLA:CPU has no fast code for convolutions (five times slower), and the matrix products of an FNO
+    # take a third longer; on accelerators a loop saves the time of the dispatches.
+    return _dispatched(fixed, state) if jax.default_backend() == "cpu" else _compiled(fixed, state)
+
+
+# The state of a run, the order of the samples in this epoch, the sum of the losses, and whether all were finite.
+_Carry = tuple[RunState, Array, Array, Array]
+
+
+def _dispatched(fixed: tuple[Recipe, Samples, Array], state: RunState) -> tuple[RunState, Array, Array]:
     recipe, samples, stop = fixed
-    count, per_epoch, key = (
-        len(samples),
-        len(samples) // recipe.batch_size,
-        jax.random.wrap_key_data(state.key, impl=recipe.key_kind),
-    )
+    begin = int(state.step)
+    wanted = int(stop) - begin
+    # Where no step is wanted, one that is not taken: after it everything is compiled.
+    carry = _begun((recipe, samples), state, jnp.array(wanted > 0))
+    for _ in range(max(wanted, 1)):
+        carry = _once((recipe, samples), carry)
+    state, _, total, good = carry
+    return state, total / max(int(state.step) - begin, 1), good | (wanted <= 0)
 
-    def shuffled(epoch):
-        return jax.random.permutation(jax.random.fold_in(key, epoch), count)
 
-    def body(carry):
-        state, order, total, _ = carry
-        epoch, place = state.step // per_epoch, state.step % per_epoch
-        order = jax.lax.cond(place == 0, lambda: shuffled(epoch), lambda: order)
-        index = jax.lax.dynamic_slice_in_dim(order, place * recipe.batch_size, recipe.batch_size)
-        now = jax.random.fold_in(jax.random.fold_in(key, _AUGMENT), state.step)
-        value, gradient = jax.value_and_grad(recipe.objective)(state.parameters, samples, index, now)
-        good = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((value, gradient))]).all()
-        taken = _step(recipe, state, gradient)
-        state = jax.tree.map(lambda new, old: jnp.where(good, new, old), taken, state)
-        return state, order, total + jnp.where(good, value, 0).astype(jnp.float32), good
+@eqx.filter_jit(donate="all-except-first")
+def _once(fixed: tuple[Recipe, Samples], carry: _Carry) -> _Carry:
+    return _next(*fixed, carry)
+
+
+@eqx.filter_jit(donate="all-except-first")
+def _begun(fixed: tuple[Recipe, Samples], state: RunState, good: Array) -> _Carry:
+    return _first(*fixed, state, good)
+
+
+@eqx.filter_jit(donate="all-except-first")
+def _compiled(fixed: tuple[Recipe, Samples, Array], state: RunState) -> tuple[RunState, Array, Array]:
+    recipe, samples, stop = fixed
 
     def going(carry):
         state, _, _, good = carry
         return (state.step < stop) & good
 
-    begin, zero = state.step, jnp.zeros((), jnp.float32)
-    state, _, total, good = jax.lax.while_loop(
-        going, body, (state, shuffled(begin // per_epoch), zero, jnp.array(True))
-    )
+    begin = state.step
+    first = _first(recipe, samples, state, jnp.array(True))
+    state, _, total, good = jax.lax.while_loop(going, lambda carry: _next(recipe, samples, carry), first)
     return state, total / jnp.maximum(state.step - begin, 1).astype(jnp.float32), good
+
+
+def _first(recipe: Recipe, samples: Samples, state: RunState, good: Array) -> _Carry:
+    order = _shuffled(recipe, samples, state, state.step // _per_epoch(recipe, samples))
+    return state, order, jnp.zeros((), jnp.float32), good
+
+
+def _next(recipe: Recipe, samples: Samples, carry: _Carry) -> _Carry:
+    """One step, not taken if it is not finite or one before it was not."""
+    state, order, total, before = carry
+    key, per_epoch = jax.random.wrap_key_data(state.key, impl=recipe.key_kind), _per_epoch(recipe, samples)
+    epoch, place = state.step // per_epoch, state.step % per_epoch
+    order = jax.lax.cond(place == 0, lambda: _shuffled(recipe, samples, state, epoch), lambda: order)
+    index = jax.lax.dynamic_slice_in_dim(order, place * recipe.batch_size, recipe.batch_size)
+    now = jax.random.fold_in(jax.random.fold_in(key, _AUGMENT), state.step)
+    value, gradient = jax.value_and_grad(recipe.objective)(state.parameters, samples, index, now)
+    finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((value, gradient))]).all()
+    good = before & finite
+    taken = _step(recipe, state, gradient)
+    state = jax.tree.map(lambda new, old: jnp.where(good, new, old), taken, state)
+    return state, order, total + jnp.where(good, value, 0).astype(jnp.float32), good
+
+
+def _shuffled(recipe: Recipe, samples: Samples, state: RunState, epoch: Array) -> Array:
+    key = jax.random.wrap_key_data(state.key, impl=recipe.key_kind)
+    return jax.random.permutation(jax.random.fold_in(key, epoch), len(samples))
+
+
+def _per_epoch(recipe: Recipe, samples: Samples) -> int:
+    return len(samples) // recipe.batch_size
 
 
 def _step(recipe: Recipe, state: RunState, gradient: PyTree) -> RunState:
