@@ -1,7 +1,10 @@
 """Strict JAX for every test, and the inputs that live outside the repository."""
 
 import gc
+import itertools
 import os
+import random
+import time
 from pathlib import Path
 
 import jaxlib
@@ -43,6 +46,20 @@ def pytest_runtest_teardown() -> None:
         gc.collect()
 
 
+# A machine with little time runs the slow tests it can afford: those of some files, others after every change.
+SLOW_SECONDS, SLOW_ORDER = float(os.environ.get("SLOW_SECONDS", "inf")), os.environ.get("SLOW_ORDER")
+START = time.monotonic()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if SLOW_ORDER is not None:
+        files = [list(group) for _, group in itertools.groupby(items, key=lambda item: item.path)]
+        random.Random(SLOW_ORDER).shuffle(files)
+        items[:] = itertools.chain.from_iterable(files)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("slow") and time.monotonic() - START > SLOW_SECONDS:
+        pytest.skip(f"the {SLOW_SECONDS:.0f} seconds for slow tests are over")
     if item.get_closest_marker("gpu") and jax.default_backend() == "cpu":
         pytest.skip("needs an accelerator; jax found only the CPU")
