@@ -97,7 +97,9 @@ def homogeneous(grid: Grid) -> Grid:
     """The grid with zero in place of the values and slopes of its boundary conditions."""
     # Known zeros, also for values that a transformation varies: the modes do not depend on them.
     zero = lambda leaf: np.zeros(jnp.shape(leaf), jnp.result_type(leaf))
-    return jax.tree.map(lambda x: Robin(x.alpha, zero(x.value)) if _is_robin(x) else zero(x), grid, is_leaf=_is_robin)
+    # Not through the constructor, whose converter would make a traced number of the zero.
+    ends = lambda x: eqx.tree_at(lambda robin: robin.value, x, zero(x.value)) if _is_robin(x) else zero(x)
+    return jax.tree.map(ends, grid, is_leaf=_is_robin)
 
 
 def has_boundary_data(grid: Grid) -> bool:

@@ -52,8 +52,6 @@ def is_coupled(symbol, operator, apply: Callable, basis: Eigenbasis, channels: i
 
     **Raises** `NotDiagonal` if the stand-in operator couples modes.
     """
-    if channels == 1:
-        return False
     if not isinstance(symbol, np.ndarray):
         leaves, structure = jax.tree.flatten((operator, basis))
         key = (structure, tuple(jnp.shape(x) for x in leaves), channels, real)

@@ -108,3 +108,17 @@ class _Heated(E.AbstractEvolution):
 
     def nonlinear(self, u, t):
         return u * 0.0 + self.source
+
+
+def test_mixed_conditions_are_not_taken_for_diagonal_inside_jit():
+    """What jit makes of the numbers of a Robin end does not hide that its modes are coupled."""
+
+    def end(alpha):
+        grid = pj.Grid(x=pj.Uniform(9, lower=pj.Dirichlet(0.0), upper=pj.Robin(alpha, 0.0)))
+        u0 = pj.GridField.from_function(lambda x: jnp.sin(2 * x), grid)
+        problem = pj.EvolutionProblem(pj.equations.Diffusion(0.1), u0, t0=0.0, t1=0.1)
+        return pj.solve(problem, pj.solvers.ETDRK4(dt=0.02)).value.values
+
+    np.testing.assert_allclose(jax.jit(lambda: end(1.0))(), end(1.0), atol=1e-12)
+    slope = jax.jit(jax.grad(lambda alpha: jnp.sum(end(alpha))))(1.0)
+    np.testing.assert_allclose(slope, (jnp.sum(end(1.001)) - jnp.sum(end(0.999))) / 0.002, rtol=1e-5)
