@@ -83,7 +83,11 @@ from ._spectral import SpectralConv as SpectralConv
 from ._spectral_source import SpectralSource as SpectralSource
 from ._subhomogeneous import Subhomogeneous as Subhomogeneous
 from ._subhomogeneous import subhomogeneity as subhomogeneity
+from ._symmetrised import BoxImage as BoxImage
+from ._symmetrised import FarEnds as FarEnds
 from ._symmetrised import Symmetrised as Symmetrised
+from ._symmetrised import box_images as box_images
+from ._symmetrised import exchanges as exchanges
 
 if TYPE_CHECKING:
     from ._flax import FromLinen as FromLinen

@@ -3,18 +3,23 @@ import numpy as np
 from ..grids import AbstractAxis, Chebyshev, Cosine, Fourier, Grid, Sine, Uniform
 
 
-def hidden_grid(grid: Grid) -> Grid:
+def hidden_grid(grid: Grid, padding: float = 0.0) -> Grid:
     """The grid on which a model holds its hidden fields: the same nodes, bases that pointwise functions do not leave.
 
     `gelu(u)` of an odd function is neither odd nor even, so on `Sine` axes hidden fields are even functions (`Cosine`);
-    finite difference axes take the basis of their nodes, `Fourier` if periodic, else `Cosine`.
+    finite difference axes take the basis of their nodes, `Fourier` if periodic, else `Cosine`. With padding, which
+    continues fields by zero and needs waves that wrap around, closed ones take `Fourier`, of a period of `n` spacings.
     """
-    return grid.with_axes(map(_hidden_axis, grid.axes))
+    return grid.with_axes(_hidden_axis(axis, padding) for axis in grid.axes)
 
 
-def _hidden_axis(axis: AbstractAxis) -> AbstractAxis:
+def _hidden_axis(axis: AbstractAxis, padding: float) -> AbstractAxis:
     if isinstance(axis, Uniform):
-        return Fourier(axis.n, axis.length, axis.start) if axis.is_periodic else Cosine(axis.n, axis.length, axis.start)
+        if axis.is_periodic:
+            return Fourier(axis.n, axis.length, axis.start)
+        if padding and not axis.centred:
+            return Fourier(axis.n, axis.length * axis.n / (axis.n - 1), axis.start)
+        return Cosine(axis.n, axis.length, axis.start)
     return axis.as_coefficient
 
 

@@ -79,7 +79,7 @@ class LiftProject(eqx.Module):
         """The input as a hidden field."""
         check_ndim("the operator", self.ndim, a.grid)
         check_channels("the operator", self.in_channels, a)
-        grid, s = hidden_grid(a.grid), jnp.asarray(envelope(a.grid), a.dtype)
+        grid, s = hidden_grid(a.grid, self.padding), jnp.asarray(envelope(a.grid), a.dtype)
         x = jnp.asarray(coordinates(grid, self.padding), a.dtype)
         return GridField(self.outer.on_values(jnp.concatenate([s * a.values, x])), grid)
 

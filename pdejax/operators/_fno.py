@@ -16,10 +16,10 @@ class FNO(eqx.Module):
     The grid of the field decides the bases. On `Sine` axes `u = s Q(v)` and `v_0 = P(s a, x)` with
     `s = prod sin(pi (x - start) / length)` and even hidden fields: odd fields are `s` times even ones, so `u` is zero
     on the boundary to the last bit whatever gelu and biases do, and smooth across it. On `Cosine` axes `u` has zero
-    slope; on `Chebyshev` axes nothing is imposed; `Uniform` axes use the cosine (periodic: Fourier) waves of their
-    nodes. Coordinates `x` are one channel per axis, in the space of the hidden fields (`nn.coordinates`). The result
-    at a node changes with the grid only by the aliasing of `gelu(v_l)`, which falls faster than any power of `1 / n`
-    for smooth `a` without padding.
+    slope; on `Chebyshev` axes nothing is imposed; `Uniform` axes use the cosine waves of their nodes (Fourier waves if
+    periodic, or with padding). Coordinates `x` are one channel per axis, in the space of the hidden fields
+    (`nn.coordinates`). The result at a node changes with the grid only by the aliasing of `gelu(v_l)`, which falls
+    faster than any power of `1 / n` for smooth `a` without padding.
 
     **Arguments:** `modes` one number or one per axis; `padding` fraction of the domain by which fields that are not
     periodic are continued by zero along Fourier axes (no nodes are added, see `SpectralConv`).

@@ -278,8 +278,8 @@ def test_wrong_fields_are_told(name):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_aliasing_falls_faster_than_powers_far_from_initial_weights(kind):
-    """With all weights twice as large gelu is far from linear, and only resolution makes grids agree."""
-    model = jax.tree.map(lambda leaf: 2 * leaf if eqx.is_array(leaf) else leaf, FNO(2, 3, 3, 8, 2, 1, key=KEY))
+    """With all weights four times as large gelu is far from linear, and only resolution makes grids agree."""
+    model = jax.tree.map(lambda leaf: 4 * leaf if eqx.is_array(leaf) else leaf, FNO(2, 3, 3, 8, 2, 1, key=KEY))
     apply = eqx.filter_jit(lambda m, a: m(a).values)
     sizes = [n + (kind is not pj.Fourier) for n in (16, 32, 64, 128, 256)]
     outputs = [apply(model, smooth_field(grid_of(kind, (n,)), 2, jnp.float64)) for n in sizes]

@@ -11,7 +11,8 @@ from pdejax.experiment._compose import compose
 from pdejax.experiment._errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-RUNS = [path for path in sorted(CONFIGS.rglob("*.yaml")) if path.parent.name not in ("model", "optimizer", "precision")]
+PARTS = ("model", "optimizer", "precision", "zoo")
+RUNS = [path for path in sorted(CONFIGS.rglob("*.yaml")) if path.parent.name not in PARTS]
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: str(path.relative_to(CONFIGS)))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import pdejax as pj
-from pdejax.nn import Normalised, Normaliser, Pointwise, Symmetrised, trainable
+from pdejax.nn import Normalised, Normaliser, Pointwise, trainable
 
 GRID = pj.Grid(x=pj.Fourier(6), y=pj.Fourier(8))
 
@@ -38,20 +38,6 @@ def test_statistics_are_not_trained():
     gradient = eqx.filter_grad(lambda m: jnp.sum(m(u).values))(model)
     assert all(np.all(np.asarray(leaf) == 0) for leaf in jax.tree.leaves((gradient.inputs, gradient.targets)))
     assert np.all(np.asarray(gradient.model.bias) != 0)
-
-
-def test_symmetrised_model_is_equivariant():
-    grid = pj.Grid(x=pj.Fourier(6), y=pj.Fourier(6))
-    a = pj.GridField(jax.random.normal(jax.random.key(0), (1, 6, 6)), grid)
-    turned = a.with_values(jnp.swapaxes(a.values, 1, 2))
-    model = Symmetrised(lambda u: u.with_values(jnp.cumsum(u.values, axis=1)))
-    np.testing.assert_allclose(jnp.swapaxes(model(a).values, 1, 2), model(turned).values, atol=1e-14)
-    with pytest.raises(ValueError, match="two axes"):
-        Symmetrised(model.model, [1, 1])
-    with pytest.raises(ValueError, match="differ"):
-        model(pj.GridField(jnp.zeros((1, 6, 8)), GRID))
-    with pytest.raises(ValueError, match="axes"):
-        model(pj.GridField(jnp.zeros((1, 6)), pj.Grid(x=pj.Fourier(6))))
 
 
 def test_bad_input_is_told():

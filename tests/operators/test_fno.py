@@ -37,6 +37,14 @@ def test_uniform_axes_use_the_waves_of_their_nodes():
     assert u.grid.shape == uniform.shape and isinstance(u.grid.axis("x"), pj.Uniform)
 
 
+def test_padding_makes_closed_axes_wrap_around():
+    model = FNO(1, 1, 3, 8, 2, 1, padding=0.25, key=KEY)
+    values = jax.random.normal(KEY, (1, 9))
+    u, v = (model(pj.GridField(values, pj.Grid(x=x))) for x in (pj.Uniform(9), pj.Fourier(9, length=9 / 8)))
+    np.testing.assert_array_equal(u.values, v.values)
+    assert isinstance(u.grid.axis("x"), pj.Uniform)
+
+
 def test_centred_sine_axes_vanish_between_the_nodes():
     model = FNO(1, 1, 3, 8, 2, 1, key=KEY)
     u = model(pj.GridField.from_function(lambda x: jnp.sin(jnp.pi * x), pj.Grid(x=pj.Sine(12, centred=True))))
