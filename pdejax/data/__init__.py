@@ -18,7 +18,6 @@ from ._gaussian_process import AbstractKernel as AbstractKernel
 from ._gaussian_process import GaussianProcess as GaussianProcess
 from ._gaussian_process import PeriodicKernel as PeriodicKernel
 from ._gaussian_process import SquaredExponential as SquaredExponential
-from ._generate import Samples as Samples
 from ._generate import generate as generate
 from ._line import antiderivative as antiderivative
 from ._line import elliptic as elliptic

@@ -77,10 +77,8 @@ def _folder(plain: Mapping[str, Any], path: Path, counter: Counter, voice: Voice
 
 def _takes_ranges(node: Mapping[str, Any]) -> bool:
     """Whether the target makes the samples of a range as well as a number of them."""
-    from ..data import Samples
-
     parameter = inspect.signature(locate(node["_target_"], "dataset")).parameters.get("samples")
-    return parameter is not None and parameter.annotation == Samples and isinstance(node.get("samples"), int)
+    return parameter is not None and parameter.annotation == int | range and isinstance(node.get("samples"), int)
 
 
 def _shards(plain: Mapping[str, Any], folder: Path, counter: Counter, voice: Voice) -> None:

@@ -1,7 +1,7 @@
 """Floor 4: layers with two users or more."""
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import typing
 
 from ._at_resolution import AtResolution as AtResolution
 from ._attention import AbstractAttention as AbstractAttention
@@ -89,12 +89,12 @@ from ._symmetrised import Symmetrised as Symmetrised
 from ._symmetrised import box_images as box_images
 from ._symmetrised import exchanges as exchanges
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from ._flax import FromLinen as FromLinen
     from ._flax import FromNNX as FromNNX
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     # Loaded on first use: who has no flax module need not wait for flax.
     if name in ("FromLinen", "FromNNX"):
         return getattr(importlib.import_module("._flax", __name__), name)
