@@ -54,7 +54,7 @@ def is_coupled(symbol, operator, apply: Callable, basis: Eigenbasis, channels: i
     """
     if not isinstance(symbol, np.ndarray):
         leaves, structure = jax.tree.flatten((operator, basis))
-        key = (structure, tuple(jnp.shape(x) for x in leaves), channels, real)
+        key = (structure, tuple(getattr(x, "shape", ()) for x in leaves), channels, real)
         if key not in _COUPLED:
             symbol = read_symbol(stand_in(operator), apply, stand_in(basis), channels, real)
             _COUPLED[key] = is_coupled(symbol, operator, apply, basis, channels, real)
