@@ -1,6 +1,6 @@
 """Errors of the runs of configs/burgers/real16.yaml at each of the 16 later times, and a picture of one test sample.
 
-    python experiments/burgers/real16.py runs/burgers-real16 ../shared/data/operator/burgers_train_16.npz
+python experiments/burgers/real16.py runs/burgers-real16 ../shared/data/operator/burgers_train_16.npz
 """
 
 import json
@@ -23,7 +23,8 @@ errors = []
 for model in map(load_model, sorted(runs.glob("*/model.eqx"))):
     found = np.asarray(jax.vmap(lambda v, m=model: m(pj.GridField(v, grid)).values)(jnp.asarray(data.inputs)))[:, 1:]
     errors.append(np.mean(np.linalg.norm(found - truth, axis=2) / np.linalg.norm(truth, axis=2), axis=0))
-print(json.dumps({"mean": [round(float(e.mean()), 5) for e in errors], "last": [round(float(e[-1]), 5) for e in errors]}))
+digits = lambda values: [round(float(v), 5) for v in values]
+print(json.dumps({"mean": digits(e.mean() for e in errors), "last": digits(e[-1] for e in errors)}))
 
 figure, axes = plt.subplots(1, 2, figsize=(7.2, 2.8))
 for e in errors:
