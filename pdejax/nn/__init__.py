@@ -76,6 +76,7 @@ from ._positions import positions as positions
 from ._precision import InPrecision as InPrecision
 from ._radius_graph import RadiusGraph as RadiusGraph
 from ._radius_graph import radius_graph as radius_graph
+from ._resampled import resampled as resampled
 from ._residual import Residual as Residual
 from ._rotary import rotated as rotated
 from ._scaled_convolution import ScaledConvolution as ScaledConvolution

@@ -9,7 +9,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from ..fields import GridField
 from ..grids import Grid
-from ..nn import Frozen, check_channels, check_counts, check_ndim, per_axis
+from ..nn import Frozen, check_channels, check_counts, check_ndim, per_axis, resampled
 
 
 class NearestPrototype(eqx.Module):
@@ -37,7 +37,7 @@ class NearestPrototype(eqx.Module):
         if len(values) < experts:
             raise ValueError(f"{experts} clusters need at least as many samples, got {len(values)}; write experts=4.")
         shape = per_axis("nodes", nodes, len(grid.axes))
-        low = np.asarray(jax.vmap(lambda v: _seen(GridField(v, grid), shape))(jnp.asarray(values)))
+        low = np.asarray(jax.vmap(lambda v: resampled(GridField(v, grid), shape))(jnp.asarray(values)))
         flat = low.reshape(len(low), -1).astype(np.float64)
         centres, _ = scipy.cluster.vq.kmeans2(flat, experts, iter=20, minit="++", rng=seed, missing="raise")
         return cls(centres.reshape(experts, *low.shape[1:]).astype(low.dtype))
@@ -46,7 +46,7 @@ class NearestPrototype(eqx.Module):
         centres = self.prototypes.read().astype(a.dtype)
         check_ndim("NearestPrototype", centres.ndim - 2, a.grid)
         check_channels("NearestPrototype", centres.shape[1], a)
-        distance = (_seen(a, centres.shape[2:])[None] - centres) ** 2
+        distance = (resampled(a, centres.shape[2:])[None] - centres) ** 2
         return jnp.argmin(jnp.sum(distance, axis=tuple(range(1, distance.ndim))))
 
 
@@ -86,8 +86,3 @@ class MixtureOfOperators(eqx.Module):
     def expert(self, index: int | Array) -> Callable[[GridField], GridField]:
         """One of the operators."""
         return jax.tree.map(lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf, self.experts)
-
-
-def _seen(a: GridField, shape: tuple[int, ...]) -> Array:
-    wide = a.values.astype(jnp.float32) if a.dtype.itemsize < 4 else a.values
-    return GridField(wide, a.grid).resample(shape).values.astype(a.dtype)

@@ -1,10 +1,9 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
-from ..grids import Grid
 from ..nn import (
     Pointwise,
     SpectralConv,
@@ -15,6 +14,7 @@ from ..nn import (
     envelope,
     hidden_grid,
     per_axis,
+    resampled,
 )
 
 
@@ -78,7 +78,7 @@ class NeuralSpectralOperator(eqx.Module):
         inside = a.grid.with_shape(self.nodes)
         grid, s = hidden_grid(inside), jnp.asarray(envelope(inside), a.dtype)
         x = jnp.asarray(coordinates(grid, 0.0), a.dtype)
-        v = jnp.concatenate([s * _resampled(a, inside), x])
+        v = jnp.concatenate([s * resampled(a, inside), x])
         for layer in self.before:
             v = jax.nn.relu(layer.on_values(v))
         for spectral, local in zip(self.spectral, self.local, strict=True):
@@ -86,15 +86,9 @@ class NeuralSpectralOperator(eqx.Module):
         for layer in self.behind[:-1]:
             v = jax.nn.relu(layer.on_values(v))
         u = self.scale * s * self.behind[-1].on_values(v)
-        return a.with_values(_resampled(GridField(u, inside), a.grid))
+        return a.with_values(resampled(GridField(u, inside), a.grid))
 
 
 def _chain(sizes: tuple[int, ...], key: PRNGKeyArray) -> tuple[Pointwise, ...]:
     pairs = zip(sizes[:-1], sizes[1:], jax.random.split(key, len(sizes) - 1), strict=True)
     return tuple(Pointwise(i, o, key=k) for i, o, k in pairs)
-
-
-def _resampled(a: GridField, grid: Grid) -> Array:
-    """Values at the nodes of another grid; transforms of half precision are done in float32."""
-    wide = a.values.astype(jnp.float32) if a.dtype.itemsize < 4 else a.values
-    return GridField(wide, a.grid).resample(grid).values.astype(a.dtype)

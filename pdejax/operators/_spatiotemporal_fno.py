@@ -89,8 +89,8 @@ class SpatiotemporalFNO(eqx.Module):
         inside = jnp.moveaxis(s * frames, 0, -1)[None]
         before, latent = _with_time(grid, frames.shape[0]), _with_time(grid, self.latent)
         v = self.lift.on_values(inside) + jnp.asarray(_encoding(before, self.lift.bias.shape[0]), frames.dtype)
-        for layer, onto in zip(self.layers, [latent] * len(self.layers), strict=True):
-            v, before = layer(v, before, onto), onto
+        for layer in self.layers:
+            v, before = layer(v, before, latent), latent
         series = jnp.concatenate([inside[..., -1:], self.reduce.on_values(v)], axis=-1)
         # Continued by as many zeros, so that the last step does not wrap around to the first one.
         series = jnp.pad(series, [(0, 0)] * (series.ndim - 1) + [(0, series.shape[-1])])

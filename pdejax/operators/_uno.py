@@ -5,7 +5,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from ..fields import GridField
 from ..grids import Fourier, Grid
-from ..nn import LiftProject, Pointwise, SpectralConv, check_counts
+from ..nn import LiftProject, Pointwise, SpectralConv, check_counts, resampled
 
 
 class UNO(eqx.Module):
@@ -79,8 +79,7 @@ class _Layer(eqx.Module):
     def __call__(self, v: Array, grid: Grid, onto: Grid) -> Array:
         near = self.local.on_values(v)
         if onto is not grid:
-            wide = near.astype(jnp.float32) if near.dtype.itemsize < 4 else near
-            near = GridField(wide, grid).resample(onto).values.astype(v.dtype)
+            near = resampled(GridField(near, grid), onto)
         return jax.nn.gelu(self.spectral.on_values(v, grid, onto) + near)
 
 
