@@ -10,7 +10,7 @@ from ._feed_forward import FeedForward
 from ._pointwise import Pointwise
 from ._spectral import SpectralConv
 
-_PROJECTION = 128
+PROJECTION = 128
 
 
 class FourierBlock(eqx.Module):
@@ -73,7 +73,7 @@ class LiftProject(eqx.Module):
         a, b = jax.random.split(key)
         self.in_channels, self.ndim, self.padding = in_channels, ndim, float(padding)
         self.outer = Pointwise(in_channels + ndim, width, key=a)
-        self.inner = FeedForward(width, out_channels, _PROJECTION, key=b)
+        self.inner = FeedForward(width, out_channels, PROJECTION, key=b)
 
     def lift(self, a: GridField) -> GridField:
         """The input as a hidden field."""

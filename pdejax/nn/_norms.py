@@ -5,6 +5,7 @@ from jaxtyping import Array
 
 from ..fields import GridField
 from ..grids import Grid
+from ._attention import precise
 from ._checks import check_channels, check_counts
 from ._coordinates import hidden_grid
 
@@ -41,7 +42,7 @@ class InstanceNorm(eqx.Module):
         """The layer on node values `(channels, *n)`."""
         # Squares are even functions, so sine axes take the quadrature of their cosine twins.
         weights = hidden_grid(grid).weights()
-        weights = jnp.asarray(weights / weights.sum(), _precise(v))[None]
+        weights = jnp.asarray(weights / weights.sum(), precise(v))[None]
         return _normalised(self, v, lambda x: jnp.sum(weights * x, tuple(range(1, v.ndim)), keepdims=True))
 
 
@@ -74,12 +75,8 @@ class LayerNorm(eqx.Module):
         return _normalised(self, v, lambda x: jnp.mean(x, 0, keepdims=True))
 
 
-def _precise(v: Array):
-    return jnp.float32 if jnp.finfo(v.dtype).bits < 32 else v.dtype
-
-
 def _normalised(layer: InstanceNorm | LayerNorm, v: Array, mean) -> Array:
-    x = v.astype(_precise(v))
+    x = v.astype(precise(v))
     x = x - mean(x)
     x = x * jax.lax.rsqrt(mean(x**2) + _FLOOR)
     scale, shift = (p.astype(x.dtype).reshape(-1, *(1,) * (v.ndim - 1)) for p in (layer.scale, layer.shift))

@@ -7,9 +7,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..grids import Grid
 from ._checks import check_counts, check_ndim
 from ._embeddings import BasisFeatures
+from ._feed_forward import FeedForward
+from ._fourier_block import PROJECTION
 from ._pointwise import Pointwise
-
-_PROJECTION = 128
 
 
 class PointLiftProject(eqx.Module):
@@ -25,18 +25,16 @@ class PointLiftProject(eqx.Module):
     """
 
     outer: Pointwise
-    hidden: Pointwise
-    inner: Pointwise
+    inner: FeedForward
     in_channels: int = eqx.field(static=True)
     ndim: int = eqx.field(static=True)
 
     def __init__(self, in_channels: int, out_channels: int, width: int, ndim: int, *, key: PRNGKeyArray):
         check_counts("the operator", in_channels=in_channels, out_channels=out_channels, width=width, ndim=ndim)
-        a, b, c = jax.random.split(key, 3)
+        a, b = jax.random.split(key)
         self.in_channels, self.ndim = in_channels, ndim
         self.outer = Pointwise(in_channels + BasisFeatures().size(ndim), width, key=a)
-        self.hidden = Pointwise(width, _PROJECTION, key=b)
-        self.inner = Pointwise(_PROJECTION, out_channels, key=c)
+        self.inner = FeedForward(width, out_channels, PROJECTION, key=b)
 
     def lift(self, a: Float[Array, "in n"], points: Array | np.ndarray, domain: Grid) -> Float[Array, "width n"]:
         """The input as hidden values; `domain` is a grid whose axes contain the points."""
@@ -50,4 +48,4 @@ class PointLiftProject(eqx.Module):
 
     def project(self, v: Float[Array, "width n"]) -> Float[Array, "out n"]:
         """The hidden values as an output."""
-        return self.inner.on_values(jax.nn.gelu(self.hidden.on_values(v)))
+        return self.inner.on_values(v)
