@@ -23,9 +23,11 @@ def navier_stokes_nu1e_3(
     key: Array,
     solve_at: int = 256,
     dt: float = 5e-3,
+    end: float = 50.0,
+    every: float = 1.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trajectories:
-    """Forced flow in the periodic unit square by its vorticity, viscosity 1e-3, frames at t = 0, 1, ..., 50:
+    """Forced flow in the periodic unit square by its vorticity, viscosity 1e-3, frames at t = 0, every, ..., end:
     `w_t + v . grad w = nu lap w + 0.1 (sin 2 pi (x + y) + cos 2 pi (x + y))`.
 
     Initial vorticity `N(0, 7^3 (-Laplacian + 49)^-2.5)` (Li et al., Fourier Neural Operator, 2021, section 5.3; the
@@ -36,9 +38,10 @@ def navier_stokes_nu1e_3(
     Computed in float64 where x64 is enabled, else float32; `metadata["reference_error"]` is the relative L2 distance of
     sample 0, over all frames, to the solution with half the time step on half the spacing.
 
-    **Raises** `ValueError` for a resolution whose nodes are not among those of the solve.
+    **Raises** `ValueError` for a resolution whose nodes are not among those of the solve, and for an `end` that is no
+    multiple of `every`.
     """
-    return _forced("navier_stokes_nu1e-3", 1e-3, 50, samples, resolution, key, solve_at, dt, progress)
+    return _forced("navier_stokes_nu1e-3", 1e-3, (end, every), samples, resolution, key, solve_at, dt, progress)
 
 
 def navier_stokes_nu1e_4(
@@ -48,10 +51,12 @@ def navier_stokes_nu1e_4(
     key: Array,
     solve_at: int = 256,
     dt: float = 5e-3,
+    end: float = 30.0,
+    every: float = 1.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trajectories:
-    """Forced flow in the periodic unit square as `navier_stokes_nu1e_3`: viscosity 1e-4, frames until t = 30."""
-    return _forced("navier_stokes_nu1e-4", 1e-4, 30, samples, resolution, key, solve_at, dt, progress)
+    """Forced flow in the periodic unit square as `navier_stokes_nu1e_3`: viscosity 1e-4, by default until t = 30."""
+    return _forced("navier_stokes_nu1e-4", 1e-4, (end, every), samples, resolution, key, solve_at, dt, progress)
 
 
 def navier_stokes_nu1e_5(
@@ -61,14 +66,20 @@ def navier_stokes_nu1e_5(
     key: Array,
     solve_at: int = 256,
     dt: float = 5e-3,
+    end: float = 20.0,
+    every: float = 1.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Trajectories:
-    """Forced flow in the periodic unit square as `navier_stokes_nu1e_3`: viscosity 1e-5, frames until t = 20."""
-    return _forced("navier_stokes_nu1e-5", 1e-5, 20, samples, resolution, key, solve_at, dt, progress)
+    """Forced flow in the periodic unit square as `navier_stokes_nu1e_3`: viscosity 1e-5, by default until t = 20."""
+    return _forced("navier_stokes_nu1e-5", 1e-5, (end, every), samples, resolution, key, solve_at, dt, progress)
 
 
-def _forced(name, viscosity, end, samples, resolution, key, solve_at, dt, progress) -> Trajectories:
-    flow = _Forced(until(end, end), dt, viscosity)
+def _forced(name, viscosity, span, samples, resolution, key, solve_at, dt, progress) -> Trajectories:
+    end, every = span
+    count = round(end / every) if every > 0 else 0
+    if count < 1 or abs(count * every - end) > 1e-9 * end:
+        raise ValueError(f"frames {every!r} apart do not reach t = {end!r}; write end={max(count, 1) * every!r}.")
+    flow = _Forced(until(end, count), dt, viscosity)
     return trajectories(
         flow,
         samples,

@@ -114,6 +114,13 @@ def test_forced_flow_agrees_with_another_integrator(definition, nu, end):
     assert distance(whole[1], again) < (1e-3 if nu == 1e-3 else 4e-2)  # ours keeps waves that the other truncates
 
 
+def test_frames_of_forced_flow_lie_where_asked():
+    data = navier_stokes_nu1e_3(1, 8, key=KEY, solve_at=8, dt=0.1, end=0.6, every=0.2)
+    np.testing.assert_allclose(data.times, [0.0, 0.2, 0.4, 0.6])
+    with pytest.raises(ValueError, match="apart"):
+        navier_stokes_nu1e_3(1, 8, key=KEY, solve_at=8, dt=0.1, end=0.5, every=0.2)
+
+
 @pytest.mark.slow
 def test_kolmogorov_flow_and_decay_agree_with_another_integrator():
     data = kolmogorov(1, 32, key=KEY, reynolds=20, solve_at=32)
