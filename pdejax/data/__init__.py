@@ -2,6 +2,7 @@
 
 from ._augmentation import InTurn as InTurn
 from ._augmentation import Noise as Noise
+from ._augmentation import RandomImage as RandomImage
 from ._augmentation import Sometimes as Sometimes
 from ._augmentation import unlabelled as unlabelled
 from ._burgers import burgers_2pi_nu0_1 as burgers_2pi_nu0_1

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from ..fields import GridField
 from ..grids import Sine
@@ -65,6 +65,32 @@ class Sometimes(eqx.Module):
         pairs = zip(changed, (a, u), strict=True)
         first, second = (old.with_values(jnp.where(chosen, new.values, old.values)) for new, old in pairs)
         return first, second
+
+
+class RandomImage(eqx.Module):
+    """Both fields in one of several images, drawn anew whenever a sample is used: `(S a, S u)`.
+
+    For equations that look the same in each of them, such as `nn.box_images(ndim)` for isotropic ones on a square: each
+    sample then stands for as many as there are images, at the cost of one. `nn.Symmetrised` builds the same knowledge
+    into a model, at the cost of as many evaluations.
+
+    **Raises** `ValueError` for no images, and what the images raise.
+    """
+
+    images: tuple[Callable[[GridField], GridField], ...]
+
+    def __init__(self, images: Sequence[Callable[[GridField], GridField]]):
+        if not images:
+            raise ValueError("there is no image to draw; write RandomImage(nn.box_images(ndim=2)).")
+        self.images = tuple(images)
+
+    def __call__(self, key: PRNGKeyArray, a: GridField, u: GridField) -> tuple[GridField, GridField]:
+        def shown(image: Callable[[GridField], GridField]) -> Callable[[Array, Array], tuple[Array, Array]]:
+            return lambda before, after: (image(a.with_values(before)).values, image(u.with_values(after)).values)
+
+        drawn = jax.random.randint(key, (), 0, len(self.images))
+        before, after = jax.lax.switch(drawn, [shown(image) for image in self.images], a.values, u.values)
+        return a.with_values(before), u.with_values(after)
 
 
 class InTurn(eqx.Module):

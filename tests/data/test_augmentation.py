@@ -12,6 +12,7 @@ from pdejax.data import (
     Dataset,
     EllipticCovariance,
     Noise,
+    RandomImage,
     Sometimes,
     TensorWarps,
     TransfiniteWarps,
@@ -210,6 +211,20 @@ def test_a_share_of_the_samples_changes():
     augment = jax.jit(jax.vmap(lambda key: Sometimes(Noise(1.0), 0.3)(key, a, a)[0].values))
     changed = (np.asarray(augment(jax.random.split(KEY, 400))) != np.asarray(a.values)).any(axis=(1, 2))
     assert 0.22 < changed.mean() < 0.38
+
+
+def test_images_keep_solutions_and_all_of_them_come():
+    grid = pj.Grid(x=pj.Uniform(17), y=pj.Uniform(17))
+    a = field(grid, lambda x, y: 1.0 + x + 0.3 * y**2)
+    u = field(grid, lambda x, y: x + 2.0 * y)
+    augment = jax.jit(jax.vmap(lambda key: [f.values for f in RandomImage(pj.nn.box_images(2))(key, a, u)]))
+    before, after = augment(jax.random.split(KEY, 100))
+    assert len(np.unique(np.asarray(after).round(6).reshape(100, -1), axis=0)) == 8
+    flux = lambda a, u: np.asarray(integrate(a * (d(u, "x") ** 2 + d(u, "y") ** 2)))
+    for i in range(20):
+        np.testing.assert_allclose(flux(a.with_values(before[i]), u.with_values(after[i])), flux(a, u), rtol=1e-10)
+    with pytest.raises(ValueError, match="image"):
+        RandomImage(())
 
 
 def test_unlabelled_data_have_their_inputs_for_targets():
