@@ -134,7 +134,8 @@ def _next(recipe: Recipe, samples: Samples, carry: _Carry) -> _Carry:
     value, gradient = jax.value_and_grad(recipe.objective)(state.parameters, samples, index, now)
     finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((value, gradient))]).all()
     good = before & finite
-    taken = _step(recipe, state, gradient)
+    again = lambda parameters: recipe.objective(parameters, samples, index, now)
+    taken = _step(recipe, state, value, gradient, again)
     state = jax.tree.map(lambda new, old: jnp.where(good, new, old), taken, state)
     return state, order, total + jnp.where(good, value, 0).astype(jnp.float32), good
 
@@ -148,10 +149,13 @@ def _per_epoch(recipe: Recipe, samples: Samples) -> int:
     return len(samples) // recipe.batch_size
 
 
-def _step(recipe: Recipe, state: RunState, gradient: PyTree) -> RunState:
+def _step(recipe: Recipe, state: RunState, value: Array, gradient: PyTree, again: Callable) -> RunState:
+    optimizer = optax.with_extra_args_support(recipe.optimizer)
     # Optimisers multiply counters and floats, which strict promotion, if the caller asked for it, refuses.
     with jax.numpy_dtype_promotion("standard"):
-        updates, optimizer = recipe.optimizer.update(gradient, state.optimizer, state.parameters)
+        # Line searches evaluate the loss of the same batch again; most optimisers take no notice of what follows.
+        extra = {"value": value, "grad": gradient, "value_fn": again}
+        updates, optimizer = optimizer.update(gradient, state.optimizer, state.parameters, **extra)
         parameters = optax.apply_updates(state.parameters, updates)
     average = state.average
     if recipe.ema is not None:

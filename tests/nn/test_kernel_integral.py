@@ -50,6 +50,17 @@ def test_sums_agree_with_the_kernel_itself():
     np.testing.assert_allclose(eqx.filter_jit(layer)(v, a).values.reshape(3, -1), wanted, atol=1e-12)
 
 
+def test_one_matrix_for_all_samples_is_the_same_integral():
+    """One channel over the whole domain: without gathers, and as for the large ball that has them."""
+    grid, rng = pj.Grid(x=pj.Uniform(7)), np.random.default_rng(0)
+    v = jnp.asarray(rng.normal(size=(4, 1, 7)))
+    everywhere, ball = (KernelIntegral(1, 0, 5, 1, radius=r, key=KEY) for r in (np.inf, 1.0))
+    apply = lambda layer: eqx.filter_jit(jax.vmap(lambda v: layer(pj.GridField(v, grid)).values))
+    np.testing.assert_allclose(apply(everywhere)(v), apply(ball)(v), atol=1e-13)
+    text = apply(everywhere).lower(v).as_text()
+    assert "4x7x7" not in text and "7x7" in text
+
+
 @pytest.mark.parametrize("kind", [pj.Cosine, pytest.param(pj.Fourier, marks=pytest.mark.slow)])
 def test_kernel_integral_converges_at_first_order_or_faster(kind):
     layer = KernelIntegral(2, 1, 4, 1, radius=0.29, key=KEY)
