@@ -50,6 +50,7 @@ from ._interpolated import interpolated as interpolated
 from ._jacobian_penalty import jacobian_penalty as jacobian_penalty
 from ._kernel_integral import KernelIntegral as KernelIntegral
 from ._latent_spectral import LatentSpectral as LatentSpectral
+from ._lengthened import lengthened as lengthened
 from ._linearizer import Linearizer as Linearizer
 from ._lipschitz import SpectralNorm as SpectralNorm
 from ._lipschitz import lipschitz_bound as lipschitz_bound
