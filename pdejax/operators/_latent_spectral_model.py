@@ -1,3 +1,5 @@
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -20,7 +22,8 @@ class LatentSpectralModel(eqx.Module):
     except to the last. Boundaries as for `FNO`; convolutions and patches count nodes, so another resolution is another
     operator.
 
-    **Arguments:** `levels` scales; `patch` nodes per axis of the patches of `LatentSpectral`; `heads` divides `width`.
+    **Arguments:** `levels` scales; `patch` nodes per axis of the patches of `LatentSpectral`; `heads` divides `width`;
+    `spectral=False` leaves the blocks out (`S v = v`): the U-Net they are compared with.
 
     **Shapes:** field `(in_channels, *n)` to field `(out_channels, *n)`; no size need divide `n`.
 
@@ -33,7 +36,7 @@ class LatentSpectralModel(eqx.Module):
 
     around: LiftProject
     down: tuple["_Convolutions", ...]
-    blocks: tuple[LatentSpectral, ...]
+    blocks: tuple[LatentSpectral | None, ...]
     up: tuple["_Convolutions", ...]
 
     def __init__(
@@ -46,6 +49,7 @@ class LatentSpectralModel(eqx.Module):
         *,
         patch: int = 3,
         heads: int = 8,
+        spectral: bool = True,
         key: PRNGKeyArray,
     ):
         check_counts("LatentSpectralModel", levels=levels)
@@ -58,7 +62,8 @@ class LatentSpectralModel(eqx.Module):
         self.down = tuple(
             _Convolutions(came, made, ndim, stride=2 if s else 1, key=k) for s, (came, made, k, *_) in enumerate(layers)
         )
-        self.blocks = tuple(LatentSpectral(made, patch, ndim, heads=heads, key=k) for _, made, _, k, _ in layers)
+        block = functools.partial(LatentSpectral, patch=patch, ndim=ndim, heads=heads)
+        self.blocks = tuple(block(made, key=k) if spectral else None for _, made, _, k, _ in layers)
         self.up = tuple(_Convolutions(2 * made, came, ndim, key=k) for came, made, _, _, k in layers[:-1])
 
     def __call__(self, a: GridField) -> GridField:
@@ -67,7 +72,7 @@ class LatentSpectralModel(eqx.Module):
         v, scales = field.values, []
         for down, block in zip(self.down, self.blocks, strict=True):
             v = down(v, field.grid)
-            scales.append(block.on_values(v, field.grid.with_shape(v.shape[1:])))
+            scales.append(v if block is None else block.on_values(v, field.grid.with_shape(v.shape[1:])))
         w = scales.pop()
         for skipped, up in zip(reversed(scales), reversed(self.up), strict=True):
             w = up(jnp.concatenate([skipped, interpolated(w, field.grid, skipped.shape[1:])]), field.grid)

@@ -56,7 +56,7 @@ class MixtureOfOperators(eqx.Module):
     `f(a) = N_{r(a)}(a)`: only the chosen one is computed, so the cost of a field is that of a small operator, whatever
     their number. The map jumps where the router's choice changes.
 
-    **Arguments:** `make(key)` builds an expert; `router`, field to an integer below `experts` (`NearestPrototype`).
+    **Arguments:** `make(key=key)` builds an expert; `router`, field to an integer below `experts` (`NearestPrototype`).
 
     **Shapes, raises:** those of the experts, whose arrays have a leading axis of `experts` entries here.
 
@@ -70,14 +70,14 @@ class MixtureOfOperators(eqx.Module):
 
     def __init__(
         self,
-        make: Callable[[PRNGKeyArray], Callable[[GridField], GridField]],
+        make: Callable[..., Callable[[GridField], GridField]],
         router: Callable[[GridField], Array],
         experts: int,
         *,
         key: PRNGKeyArray,
     ):
         check_counts("MixtureOfOperators", experts=experts)
-        self.experts = eqx.filter_vmap(make)(jax.random.split(key, experts))
+        self.experts = eqx.filter_vmap(lambda k: make(key=k))(jax.random.split(key, experts))
         self.router = router
 
     def __call__(self, a: GridField) -> GridField:

@@ -6,6 +6,7 @@ import pytest
 
 import pdejax as pj
 from pdejax.operators import LatentSpectralModel
+from pdejax.training import load_model, save_model
 
 KEY = jax.random.key(0)
 
@@ -27,6 +28,15 @@ def test_shifts_by_whole_patches_of_the_coarsest_scale():
     u = apply(values)
     np.testing.assert_allclose(apply(jnp.roll(values, 6, 1)), jnp.roll(u, 6, 1), atol=1e-12)
     assert float(jnp.max(jnp.abs(apply(jnp.roll(values, 3, 1)) - jnp.roll(u, 3, 1)))) > 1e-4
+
+
+def test_without_blocks_is_the_same_network_with_blocks_that_add_nothing(tmp_path):
+    full, plain = (LatentSpectralModel(1, 2, 4, 3, 1, heads=2, spectral=s, key=KEY) for s in (True, False))
+    silent = eqx.tree_at(lambda m: m.blocks, full, replace_fn=lambda blocks: jax.tree.map(jnp.zeros_like, blocks))
+    a = pj.GridField(jax.random.normal(KEY, (1, 18)), pj.Grid(x=pj.Cosine(18)))
+    save_model(tmp_path / "plain.eqx", plain)
+    np.testing.assert_allclose(load_model(tmp_path / "plain.eqx")(a).values, silent(a).values, atol=1e-14)
+    assert float(jnp.max(jnp.abs(full(a).values - plain(a).values))) > 1e-3
 
 
 def test_sizes_need_not_divide():
