@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..fields import GridField
 from ..grids import Grid
-from ..nn import Frozen, Perceptron, Sensors, check_counts, hidden_grid
+from ..nn import Frozen, Perceptron, Sensors, check_channels, check_counts, hidden_grid
 
 
 class PODModes(eqx.Module):
@@ -41,6 +41,24 @@ class PODModes(eqx.Module):
         modes = (deviations * vectors[:count]).reshape(count, *values.shape[1:]) / root
         return cls(*(Frozen(GridField(jnp.asarray(part), grid)) for part in (values.mean(0), np.concatenate(modes))))
 
+    @property
+    def size(self) -> int:
+        """How many modes there are."""
+        return self.modes.content.channels // self.mean.content.channels
+
+    def __call__(self, a: GridField) -> Float[Array, "count"]:
+        """Coefficients of a field's projection onto the modes, from its values on their grid.
+
+        **Raises** `ValueError` for another number of channels than theirs.
+        """
+        mean, modes = self.on(self.mean.content.grid)
+        check_channels("PODModes", len(mean), a)
+        grid = self.mean.content.grid
+        weights, wide = jnp.asarray(hidden_grid(grid).weights(), mean.dtype), modes.reshape(len(modes), -1)
+        dual = (weights * modes).reshape(len(modes), -1)
+        b = dual @ (a.resample(grid).values.astype(mean.dtype) - mean).reshape(-1) / jnp.sum(dual * wide, 1)
+        return b.astype(a.dtype)
+
     def on(self, grid: Grid) -> tuple[Array, Array]:
         """Values of the mean `(channels, *n)` and of the modes `(count, channels, *n)` on another grid."""
         mean, modes = (part.read().resample(grid).values for part in (self.mean, self.modes))
@@ -53,27 +71,29 @@ class PODDeepONet(eqx.Module):
     Outputs keep every linear condition that the training outputs satisfy. Modes come to other grids by the basis of
     theirs.
 
-    **Arguments:** `modes`, made by `PODModes.of(outputs, grid, count)`; `sensors` one number or one per axis; `width`
-    and `depth` of the default branch; `branch`: a network in its place, from rows `(1, in_channels prod(sensors))` to
-    `(1, count)`.
+    **Arguments:** `modes`, made by `PODModes.of(outputs, grid, count)`; `sensors` one number or one per axis, or the
+    modes of the inputs, whose coefficients the branch then reads; `width` and `depth` of the default branch; `branch`:
+    a network in its place, from rows `(1, in_channels prod(sensors))`, or one number a mode, to `(1, count)`.
 
-    **Shapes:** field `(in_channels, *n)` to field with the channels of the modes.
+    **Shapes:** field `(in_channels, *n)` to field with the channels of the modes, on the grid of the input; `at_nodes`
+    gives it on the grid of the modes, which may be that of another domain.
 
     **Raises** `ValueError` for a wrong channel count or dimension.
 
-    Source: Lu, Meng et al. 2022, A comprehensive and fair comparison of two neural operators. Deviation: the modes
-    carry their deviations.
+    Source: Lu, Meng et al. 2022, A comprehensive and fair comparison of two neural operators; with modes of the inputs
+    Bhattacharya, Hosseini, Kovachki & Stuart 2021, Model reduction and neural networks for parametric PDEs, section 3.
+    Deviation: the modes carry their deviations.
     """
 
     branch: Callable[[Array], Array]
     modes: PODModes
-    sensors: Sensors
+    sensors: Sensors | PODModes
 
     def __init__(
         self,
         in_channels: int,
         modes: PODModes,
-        sensors: int | tuple[int, ...],
+        sensors: int | tuple[int, ...] | PODModes,
         width: int,
         depth: int,
         *,
@@ -81,12 +101,18 @@ class PODDeepONet(eqx.Module):
         key: PRNGKeyArray,
     ):
         check_counts("PODDeepONet", width=width, depth=depth)
-        mean, all_modes = modes.mean.content, modes.modes.content
-        self.modes, self.sensors = modes, Sensors(in_channels, sensors, len(mean.grid.axes))
-        count = all_modes.channels // mean.channels
-        self.branch = Perceptron(self.sensors.size, count, width, depth, key=key) if branch is None else branch
+        ndim, self.modes = len(modes.mean.content.grid.axes), modes
+        self.sensors = sensors if isinstance(sensors, PODModes) else Sensors(in_channels, sensors, ndim)
+        self.branch = Perceptron(self.sensors.size, modes.size, width, depth, key=key) if branch is None else branch
 
     def __call__(self, a: GridField) -> GridField:
+        return self._on(a, a.grid)
+
+    def at_nodes(self, a: GridField) -> GridField:
+        """The output on the grid of the modes."""
+        return self._on(a, self.modes.mean.content.grid)
+
+    def _on(self, a: GridField, grid: Grid) -> GridField:
         b = self.branch(self.sensors(a)[None])[0]
-        mean, modes = (part.astype(a.dtype) for part in self.modes.on(a.grid))
-        return a.with_values(mean + jnp.tensordot(b, modes, 1))
+        mean, modes = (part.astype(a.dtype) for part in self.modes.on(grid))
+        return GridField(mean + jnp.tensordot(b, modes, 1), grid)

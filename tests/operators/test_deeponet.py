@@ -163,3 +163,23 @@ def test_pod_deeponet_spans_its_samples():
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(gradient.modes))
     assert not jax.tree.leaves(eqx.filter(model, trainable(model)).modes)
     assert all(np.any(leaf) for leaf in jax.tree.leaves(gradient.branch))
+
+
+def test_modes_of_inputs_read_another_domain():
+    """Coefficients of fields in the span come back; the output lies where the modes do."""
+    grid, line = pj.Grid(x=pj.Sine(17)), pj.Grid(s=pj.Uniform(9))
+    values, _ = samples(grid)
+    write, read = PODModes.of(values, grid, 3), PODModes.of(np.random.default_rng(1).normal(size=(6, 1, 9)), line, 4)
+    c = jnp.asarray([0.3, -1.0, 2.0])
+    mean, modes = write.on(grid)
+    u = pj.GridField(mean + jnp.tensordot(c, modes, 1), grid)
+    np.testing.assert_allclose(write(u), c, atol=1e-11)
+    np.testing.assert_allclose(write(u.resample(33)), c, atol=1e-11)
+    model = PODDeepONet(1, write, read, 4, 1, key=KEY)
+    a = pj.GridField(jnp.ones((1, 9)), line)
+    out = model.at_nodes(a)
+    assert out.grid == grid and out.channels == 2
+    b = rows(model.branch, np.asarray(read(a)))[0]
+    np.testing.assert_allclose(out.values, mean + np.einsum("k,kcx->cx", b, modes), atol=1e-11)
+    with pytest.raises(ValueError, match="channel"):
+        model.at_nodes(pj.GridField(jnp.ones((2, 9)), line))
