@@ -379,6 +379,8 @@ class GridField(AbstractField):
         """
         if not isinstance(grid, Grid):
             return self.resample(self.grid.with_shape(tuple(grid)))
+        if grid == self.grid:
+            return self
         if self.grid.names != grid.names:
             raise ValueError(
                 f"resampling keeps the axis names: this field has {self.grid.names}, the grid {grid.names}."

@@ -51,12 +51,12 @@ class PODModes(eqx.Module):
 
         **Raises** `ValueError` for another number of channels than theirs.
         """
-        mean, modes = self.on(self.mean.content.grid)
-        check_channels("PODModes", len(mean), a)
         grid = self.mean.content.grid
-        weights, wide = jnp.asarray(hidden_grid(grid).weights(), mean.dtype), modes.reshape(len(modes), -1)
-        dual = (weights * modes).reshape(len(modes), -1)
-        b = dual @ (a.resample(grid).values.astype(mean.dtype) - mean).reshape(-1) / jnp.sum(dual * wide, 1)
+        mean, modes = self.on(grid)
+        check_channels("PODModes", len(mean), a)
+        weights = jnp.asarray(hidden_grid(grid).weights(), mean.dtype)[None, None]
+        dual, wide = (part.reshape(self.size, -1) for part in (weights * modes, modes))
+        b = dual @ (a.resample(grid).values.astype(mean.dtype) - mean).reshape(-1) / jnp.sum(dual * wide, axis=1)
         return b.astype(a.dtype)
 
     def on(self, grid: Grid) -> tuple[Array, Array]:

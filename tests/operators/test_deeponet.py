@@ -174,12 +174,12 @@ def test_modes_of_inputs_read_another_domain():
     mean, modes = write.on(grid)
     u = pj.GridField(mean + jnp.tensordot(c, modes, 1), grid)
     np.testing.assert_allclose(write(u), c, atol=1e-11)
-    np.testing.assert_allclose(write(u.resample(33)), c, atol=1e-11)
+    np.testing.assert_allclose(write(u.resample((33,))), c, atol=1e-11)
     model = PODDeepONet(1, write, read, 4, 1, key=KEY)
     a = pj.GridField(jnp.ones((1, 9)), line)
     out = model.at_nodes(a)
     assert out.grid == grid and out.channels == 2
-    b = rows(model.branch, np.asarray(read(a)))[0]
+    b = rows(model.branch, np.asarray(read(a))[None])[0]
     np.testing.assert_allclose(out.values, mean + np.einsum("k,kcx->cx", b, modes), atol=1e-11)
     with pytest.raises(ValueError, match="channel"):
         model.at_nodes(pj.GridField(jnp.ones((2, 9)), line))
