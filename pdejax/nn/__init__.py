@@ -31,6 +31,7 @@ from ._coupling import AffineCoupling as AffineCoupling
 from ._coupling import CouplingNetwork as CouplingNetwork
 from ._diagnose import Diagnosis as Diagnosis
 from ._diagnose import diagnose as diagnose
+from ._dynamic_filter import DynamicFilter as DynamicFilter
 from ._embeddings import BasisFeatures as BasisFeatures
 from ._embeddings import FourierFeatures as FourierFeatures
 from ._embeddings import Sensors as Sensors

@@ -32,11 +32,12 @@ class ContractingModes(eqx.Module):
 
     def __call__(self) -> Array:
         """The weights, `(2, channels, 1, *modes)`."""
-        modulus = jax.nn.sigmoid(self.gain) * jnp.asarray(_inside(self.gain.shape[1:]), self.gain.dtype)
+        modulus = jax.nn.sigmoid(self.gain) * jnp.asarray(inside(self.gain.shape[1:]), self.gain.dtype)
         return jnp.stack([modulus * jnp.cos(self.phase), modulus * jnp.sin(self.phase)])[:, :, None]
 
 
-def _inside(modes: tuple[int, ...]) -> np.ndarray:
+def inside(modes: tuple[int, ...]) -> np.ndarray:
+    """Which modes lie in the ellipsoid, `(1, *modes)`."""
     *others, last = modes
     square = (np.arange(last) / last) ** 2
     for n in reversed(others):

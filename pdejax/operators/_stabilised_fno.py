@@ -1,3 +1,6 @@
+import functools
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 from jaxtyping import PRNGKeyArray, PyTree
@@ -14,14 +17,15 @@ class StabilisedFNO(eqx.Module):
     Every pointwise matrix is kept at norm one (`nn.SpectralNorm`); the lifted field is scaled by `sqrt(width / in)` and
     the result scaled back. Bases, boundaries and grids as for `FNO`.
 
-    **Arguments:** `modes` one number or one per axis.
+    **Arguments:** `modes` one number or one per axis; `filter` makes each `C_l`, as `filter(width, width, modes, ndim,
+    key=key)`: with `nn.DynamicFilter` its gains depend on the field, which has to be periodic.
 
     **Shapes:** field `(in_channels, *n)` to field `(out_channels, *n)`.
 
     **Raises** `ValueError` for a wrong channel count or dimension, or a grid with too few nodes.
 
     Source: McCabe, Harrington, Subramanian & Brown 2023, Towards stability of autoregressive neural operators, section
-    4, with the linear filter. Deviations: coordinates of `FNO` in place of a trained field of positions, which belongs
+    4. Deviations: coordinates of `FNO` in place of a trained field of positions, which belongs
     to one grid; weights below norm one are not enlarged.
     """
 
@@ -38,12 +42,13 @@ class StabilisedFNO(eqx.Module):
         depth: int,
         ndim: int,
         *,
+        filter: Callable = functools.partial(SpectralConv, weights=ContractingModes),
         key: PRNGKeyArray,
     ):
         check_counts("StabilisedFNO", depth=depth)
         a, b = jax.random.split(key)
         self.around = LiftProject(in_channels, out_channels, width, ndim, key=a)
-        self.layers = tuple(_Layer(width, modes, ndim, key=k) for k in jax.random.split(b, depth))
+        self.layers = tuple(_Layer(width, modes, ndim, filter, key=k) for k in jax.random.split(b, depth))
         self.scale = (width / in_channels) ** 0.5
 
     def __call__(self, a: GridField) -> GridField:
@@ -57,13 +62,13 @@ class StabilisedFNO(eqx.Module):
 
 class _Layer(eqx.Module):
     feed: FeedForward
-    spectral: SpectralConv
+    spectral: eqx.Module
     mix: Pointwise
 
-    def __init__(self, width: int, modes, ndim: int, *, key: PRNGKeyArray):
+    def __init__(self, width: int, modes, ndim: int, filter: Callable, *, key: PRNGKeyArray):
         a, b, c = jax.random.split(key, 3)
         self.feed = FeedForward(width, width, 4 * width, activation=jax.nn.silu, key=a)
-        self.spectral = SpectralConv(width, width, modes, ndim, weights=ContractingModes, key=b)
+        self.spectral = filter(width, width, modes, ndim, key=b)
         self.mix = Pointwise(width, width, key=c)
 
     def __call__(self, v: GridField) -> GridField:
