@@ -15,15 +15,17 @@ def measure_rollouts(model: Any, trajectories: Any, batch_size: int) -> tuple[di
     from ..training import evaluate_rollout
 
     found = evaluate_rollout(model, trajectories, batch_size=batch_size)
-    errors = np.minimum(found.errors, CAP)
+    errors, energies = np.minimum(found.errors, CAP), np.minimum(found.energies, CAP)
     samples = {
         "relative_l2": errors.mean(axis=1),
         "error_of_the_last_frame": errors[:, -1],
         "error_over_all_frames": np.minimum(found.whole_errors, CAP),
         "steps_before_divergence": found.stable_steps.astype(float),
+        "largest_energy": energies.max(axis=1),
     }
     low, median, high = np.quantile(errors, (0.1, 0.5, 0.9), axis=0)
     curves = {"times": found.times, "mean": errors.mean(axis=0), "p10": low, "median": median, "p90": high}
+    curves["energy"] = np.median(energies, axis=0)
     curves["stable"] = (found.stable_steps[:, None] > np.arange(errors.shape[1])).mean(axis=0)
     rollout = {name: values.tolist() for name, values in curves.items()}
     if found.spectra is not None:

@@ -31,15 +31,17 @@ class RolloutEvaluation(eqx.Module):
     """Errors of a free rollout against trajectories.
 
     `times` are those of the predicted frames. `errors` `(samples, steps)` are the relative L2 errors of each frame,
-    infinite where the state is not finite; `whole_errors` `(samples,)` divide the norm of the error over all frames by
-    that of the truth over all frames. `stable_steps` `(samples,)` counts the steps before a rollout diverges: before
-    the first state with an error above 1, more than twice the energy (mean square) of the truth, or values that are not
-    finite; it is the number of all steps where none has. `predictions` `(kept, steps, channels, *n)` are those of the
-    first samples; `spectra` is None on grids with a `Chebyshev` axis.
+    infinite where the state is not finite, and `energies` `(samples, steps)` its energy (mean square) over that of the
+    truth; `whole_errors` `(samples,)` divide the norm of the error over all frames by that of the truth over all
+    frames. `stable_steps` `(samples,)` counts the steps before a rollout diverges: before the first state with an error
+    above 1, more than twice the energy of the truth, or values that are not finite; it is the number of all steps where
+    none has. `predictions` `(kept, steps, channels, *n)` are those of the first samples; `spectra` is None on grids
+    with a `Chebyshev` axis.
     """
 
     times: np.ndarray
     errors: np.ndarray
+    energies: np.ndarray
     whole_errors: np.ndarray
     stable_steps: np.ndarray
     predictions: np.ndarray
@@ -78,12 +80,12 @@ def evaluate_rollout(
         if begin < keep:
             kept.append(np.asarray(frames[: min(some, keep - begin)]))
     found = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-    errors = np.where(np.isfinite(found["errors"]), found["errors"], np.inf)
-    # Written so that an energy which is not a number is none either.
-    bad = (errors > 1) | ~(found["energy"] <= 2)
+    errors, energies = (np.where(np.isfinite(found[name]), found[name], np.inf) for name in ("errors", "energy"))
+    bad = (errors > 1) | (energies > 2)
     return RolloutEvaluation(
         times=trajectories.times[history:],
         errors=errors,
+        energies=energies,
         whole_errors=np.where(np.isfinite(found["whole"]), found["whole"], np.inf),
         stable_steps=np.where(bad.any(axis=1), bad.argmax(axis=1), bad.shape[1]),
         predictions=np.concatenate(kept) if kept else np.zeros((0, *values.shape[1:])),

@@ -64,7 +64,8 @@ def test_stages_of_growing_rollouts_end_in_a_report(march, capsys):
     assert all(a["seconds"] < b["seconds"] for a, b in zip(log, log[1:], strict=False))
     (test,) = json.loads((run / "evaluation.json").read_text())["tests"]
     assert len(test["rollout"]["times"]) == 4 and len(test["rollout"]["spectrum"]["truth"]) > 8
-    assert set(test["metrics"]) >= {"relative_l2", "error_of_the_last_frame", "steps_before_divergence"}
+    wanted = {"relative_l2", "error_of_the_last_frame", "steps_before_divergence", "largest_energy"}
+    assert set(test["metrics"]) >= wanted and len(test["rollout"]["energy"]) == 4
     text = (run / "report.html").read_text()
     assert "Free rollouts" in text and "Error of a free rollout" in text and "Trajectory 2" in text
     assert (run / "figures" / "rollout-0-truth.png").exists() and (run / "figures" / "rollout-spectrum.png").exists()

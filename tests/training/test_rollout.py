@@ -134,6 +134,7 @@ def test_divergence_and_errors_in_closed_form():
     errors = np.abs((1.2 / factors[:, None]) ** n - 1)
     np.testing.assert_allclose(found.errors, errors, rtol=1e-10, atol=1e-12)
     energy = (1.2 / factors[:, None]) ** (2 * n)
+    np.testing.assert_allclose(found.energies, energy, rtol=1e-10)
     bad = (errors > 1) | (energy > 2)
     assert list(found.stable_steps) == [int(np.argmax(row)) if row.any() else 5 for row in bad] == [5, 1, 1, 0]
     whole = np.sqrt(np.sum((1.2**n - 1) ** 2) / 5)
