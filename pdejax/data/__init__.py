@@ -6,6 +6,7 @@ from ._augmentation import RandomImage as RandomImage
 from ._augmentation import Sometimes as Sometimes
 from ._augmentation import unlabelled as unlabelled
 from ._burgers import burgers_2pi_nu0_1 as burgers_2pi_nu0_1
+from ._burgers import burgers_unit_frames as burgers_unit_frames
 from ._burgers import burgers_unit_nu1e_2 as burgers_unit_nu1e_2
 from ._burgers import burgers_unit_nu1e_3 as burgers_unit_nu1e_3
 from ._covariance import ConvectionDiffusionCovariance as ConvectionDiffusionCovariance
@@ -20,6 +21,7 @@ from ._gaussian_process import GaussianProcess as GaussianProcess
 from ._gaussian_process import PeriodicKernel as PeriodicKernel
 from ._gaussian_process import SquaredExponential as SquaredExponential
 from ._generate import generate as generate
+from ._helmholtz import helmholtz as helmholtz
 from ._line import antiderivative as antiderivative
 from ._line import elliptic as elliptic
 from ._line import poisson_kernel as poisson_kernel
