@@ -31,8 +31,8 @@ def poisson_kernel(
     `u(x) = int G(x, y) f(y) dy` with Green's function `G(x, y) = (x + y - |y - x|) / 2 - x y`, the kernel that a linear
     layer without activation has to find (Kovachki et al., Neural Operator, 2023, section 6.1). `f` is a Gaussian random
     field `N(0, 3^3 (-Laplacian + 9)^-2)` with zero-Neumann Laplacian, our choice, of which the first `solve_at` cosines
-    are taken; u is their exact solution, so one key gives the same functions at every resolution `n` with `n - 1` a
-    divisor of `solve_at - 1`.
+    are taken, the constant too: sources of mean zero tell nothing about the mean of `G(x, .)`. u is their exact
+    solution, so one key gives the same functions at every resolution `n` with `n - 1` a divisor of `solve_at - 1`.
     """
     stride = check_nested(resolution, solve_at, closed=True)
     sample = _Green(solve_at, stride)
@@ -52,8 +52,10 @@ class _Green(AbstractPair):
         w = -inverse_laplacian(f).values
         x = jnp.linspace(0, 1, w.shape[-1], dtype=w.dtype)
         u = w - w[:, :1] - (w[:, -1:] - w[:, :1]) * x[None]
+        # A `GaussianRandomField` leaves the constant out.
+        mean = jnp.asarray(3.0**1.5 / 9, u.dtype) * jax.random.normal(jax.random.fold_in(key, 1), dtype=u.dtype)
         at = (slice(None), slice(None, None, self.stride * refine))
-        return f.values[at], u[at]
+        return (f.values + mean)[at], (u + mean * (x * (1 - x) / 2)[None])[at]
 
 
 def antiderivative(

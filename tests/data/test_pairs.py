@@ -25,6 +25,8 @@ def test_poisson_on_an_interval_is_its_green_function():
     assert np.abs(data.targets[:, 0, [0, -1]]).max() < 1e-15 and data.metadata["reference_error"] < 1e-12
     coarse = poisson_kernel(3, 65, key=KEY, solve_at=513)
     np.testing.assert_array_equal(coarse.targets, data.targets[:, :, ::4])
+    means = data.inputs[:, 0] @ data.grid.axis("x").weights
+    assert np.abs(means).min() > 1e-3 and np.ptp(means) > 1e-2
 
 
 def test_antiderivatives():
