@@ -6,7 +6,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from ..fields import GridField
 from ..grids import Grid
-from ..nn import FeedForward, LiftProject, SpectralConv, check_counts, dense_modes
+from ..nn import FeedForward, LiftProject, SpectralConv, check_counts, dense_modes, per_axis
 
 
 class FactorisedFNO(eqx.Module):
@@ -60,7 +60,7 @@ class _Layer(eqx.Module):
 
     def __init__(self, width: int, modes, ndim: int, weights: Callable, padding: float, *, key: PRNGKeyArray):
         last, *keys = jax.random.split(key, 1 + ndim)
-        given = (modes,) * ndim if isinstance(modes, int) else tuple(modes)
+        given = per_axis("modes", modes, ndim)
         along = [tuple(m if i == j else None for j in range(ndim)) for i, m in enumerate(given)]
         options = {"weights": weights, "padding": padding}
         self.spectral = tuple(

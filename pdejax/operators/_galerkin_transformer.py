@@ -7,12 +7,11 @@ from ..grids import Grid
 from ..nn import (
     AbstractAttention,
     BasisFeatures,
+    FourierLayer,
     GalerkinAttention,
     LiftProject,
     MultiHead,
     Perceptron,
-    Pointwise,
-    SpectralConv,
     Tokens,
     check_counts,
 )
@@ -40,7 +39,7 @@ class GalerkinTransformer(eqx.Module):
 
     around: LiftProject
     encoder: tuple["_Encoder", ...]
-    decoder: tuple["_Decoder", "_Decoder"]
+    decoder: tuple[FourierLayer, FourierLayer]
 
     def __init__(
         self,
@@ -58,7 +57,7 @@ class GalerkinTransformer(eqx.Module):
         a, b, c, d = jax.random.split(key, 4)
         self.around = LiftProject(in_channels, out_channels, width, ndim, key=a)
         self.encoder = tuple(_Encoder(width, ndim, attention, key=k) for k in jax.random.split(b, depth))
-        self.decoder = (_Decoder(width, modes, ndim, key=c), _Decoder(width, modes, ndim, key=d))
+        self.decoder = tuple(FourierLayer(width, width, modes, ndim, key=k) for k in (c, d))
 
     def __call__(self, a: GridField) -> GridField:
         field = self.around.lift(a)
@@ -66,7 +65,7 @@ class GalerkinTransformer(eqx.Module):
         for layer in self.encoder:
             v = layer(v, grid)
         first, last = self.decoder
-        return self.around.project(field.with_values(last(jax.nn.silu(first(v, grid)), grid)), a)
+        return self.around.project(field.with_values(last.on_values(jax.nn.silu(first.on_values(v, grid)), grid)), a)
 
 
 class _Encoder(eqx.Module):
@@ -82,16 +81,3 @@ class _Encoder(eqx.Module):
         tokens = Tokens.on_grid(v, grid)
         x = tokens.values + self.attend(tokens, tokens)
         return (x + self.forward(x)).T.reshape(v.shape)
-
-
-class _Decoder(eqx.Module):
-    spectral: SpectralConv
-    local: Pointwise
-
-    def __init__(self, width: int, modes, ndim: int, *, key: PRNGKeyArray):
-        a, b = jax.random.split(key)
-        self.spectral = SpectralConv(width, width, modes, ndim, key=a)
-        self.local = Pointwise(width, width, key=b)
-
-    def __call__(self, v: Array, grid: Grid) -> Array:
-        return self.spectral.on_values(v, grid) + self.local.on_values(v)

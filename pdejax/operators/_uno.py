@@ -1,11 +1,11 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
 from ..grids import Fourier, Grid
-from ..nn import LiftProject, Pointwise, SpectralConv, check_counts, resampled
+from ..nn import FourierLayer, LiftProject, check_counts, per_axis
 
 
 class UNO(eqx.Module):
@@ -28,9 +28,9 @@ class UNO(eqx.Module):
     """
 
     around: LiftProject
-    down: tuple["_Layer", ...]
-    bottom: "_Layer"
-    up: tuple["_Layer", ...]
+    down: tuple[FourierLayer, ...]
+    bottom: FourierLayer
+    up: tuple[FourierLayer, ...]
 
     def __init__(
         self,
@@ -46,41 +46,27 @@ class UNO(eqx.Module):
         check_counts("UNO", levels=levels)
         a, b, c, d = jax.random.split(key, 4)
         self.around = LiftProject(in_channels, out_channels, width, ndim, key=a)
-        given = (modes,) * ndim if isinstance(modes, int) else tuple(modes)
+        given = per_axis("modes", modes, ndim)
         at = lambda l: tuple(max(1, m >> l) for m in given)
         keys = zip(range(levels), jax.random.split(b, levels), jax.random.split(c, levels), strict=True)
         sizes = [(l, width << l, k, q) for l, k, q in keys]
         # What goes to a coarser grid has room for the modes of that grid only.
-        self.down = tuple(_Layer(w, 2 * w, at(l + 1), ndim, key=k) for l, w, k, _ in sizes)
-        self.bottom = _Layer(width << levels, width << levels, at(levels), ndim, key=d)
-        self.up = tuple(_Layer(4 * w, w, at(l + 1), ndim, key=q) for l, w, _, q in sizes)
+        self.down = tuple(FourierLayer(w, 2 * w, at(l + 1), ndim, key=k) for l, w, k, _ in sizes)
+        self.bottom = FourierLayer(width << levels, width << levels, at(levels), ndim, key=d)
+        self.up = tuple(FourierLayer(4 * w, w, at(l + 1), ndim, key=q) for l, w, _, q in sizes)
 
     def __call__(self, a: GridField) -> GridField:
         v = self.around.lift(a)
         values, grid, passed = v.values, v.grid, []
         for layer in self.down:
-            values, finer, grid = layer(values, grid, _halved(grid)), grid, _halved(grid)
+            finer, grid = grid, _halved(grid)
+            values = jax.nn.gelu(layer.on_values(values, finer, grid))
             passed.append((values, finer))
-        values = self.bottom(values, grid, grid)
+        values = jax.nn.gelu(self.bottom.on_values(values, grid))
         for layer, (beside, finer) in zip(reversed(self.up), reversed(passed), strict=True):
-            values, grid = layer(jnp.concatenate([values, beside]), grid, finer), finer
+            joined = jnp.concatenate([values, beside])
+            values, grid = jax.nn.gelu(layer.on_values(joined, grid, finer)), finer
         return self.around.project(v.with_values(values), a)
-
-
-class _Layer(eqx.Module):
-    spectral: SpectralConv
-    local: Pointwise
-
-    def __init__(self, in_channels: int, out_channels: int, modes, ndim: int, *, key: PRNGKeyArray):
-        a, b = jax.random.split(key)
-        self.spectral = SpectralConv(in_channels, out_channels, modes, ndim, key=a)
-        self.local = Pointwise(in_channels, out_channels, key=b)
-
-    def __call__(self, v: Array, grid: Grid, onto: Grid) -> Array:
-        near = self.local.on_values(v)
-        if onto is not grid:
-            near = resampled(GridField(near, grid), onto)
-        return jax.nn.gelu(self.spectral.on_values(v, grid, onto) + near)
 
 
 def _halved(grid: Grid) -> Grid:
