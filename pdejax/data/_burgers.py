@@ -1,19 +1,22 @@
 import dataclasses
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array
 
-from ..equations import Burgers
+from ..equations import AbstractEvolution, Burgers
 from ..fields import GridField
 from ..grids import Fourier, Grid
 from ..solvers import ETDRK4, EvolutionProblem, solve
 from ._dataset import Dataset
+from ._evolve import AbstractEvolving, trajectories, until
 from ._generate import Samples, check_nested
 from ._pairs import AbstractPair, pairs
 from ._random_fields import GaussianRandomField
+from ._trajectories import Trajectories
 
 FIELD = ("gamma", "tau", "sigma")
 
@@ -77,6 +80,46 @@ def burgers_2pi_nu0_1(
     """
     wave = _Wave(GaussianRandomField(2.0, 5.0, 25.0), 2 * np.pi, 0.1, 5e-3)
     return _burgers("burgers_2pi_nu0.1", wave, samples, resolution, key, solve_at, progress)
+
+
+def burgers_unit_frames(
+    samples: Samples,
+    resolution: int,
+    *,
+    key: Array,
+    viscosity: float = 1e-2,
+    frames: int = 51,
+    solve_at: int = 512,
+    progress: Callable[[int, int], None] | None = None,
+) -> Trajectories:
+    """Viscous Burgers on the periodic unit interval, `u_t + u u_x = nu u_xx`, `frames` equal times from 0 to 1.
+
+    Initial states as for `burgers_unit_nu1e_2`, in the layout of the physics-informed neural operator (Li et al. 2024,
+    section 4.1: 101 times on 128 nodes, of another random field). ETDRK4 with `dt` near 1e-3; resolutions, precision,
+    errors and the reference as for `navier_stokes_nu1e_3`.
+    """
+    steps = max(frames - 1, 1)
+    dt = 1 / (steps * -(-1000 // steps))
+    facts = {"equation": f"u_t + u u_x = {viscosity:g} u_xx, periodic on (0, 1)", "names": ["u"]}
+    facts |= {"parameters": {"viscosity": viscosity, "gamma": 2.0, "tau": 5.0, "sigma": 25.0}}
+    system = _Frames(until(1, steps), dt, float(viscosity))
+    return trajectories(system, samples, resolution, key, solve_at, progress, name="burgers_unit_frames", **facts)
+
+
+class _Frames(AbstractEvolving):
+    stepper: ClassVar[Any] = ETDRK4
+    times: tuple[float, ...] = eqx.field(static=True)
+    dt: float = eqx.field(static=True)
+    viscosity: float = eqx.field(static=True)
+
+    def grid(self, n: int) -> Grid:
+        return Grid(x=Fourier(n, length=1.0))
+
+    def start(self, grid: Grid, fine: Grid, key: Array) -> GridField:
+        return GaussianRandomField(2.0, 5.0, 25.0).sample(grid, key=key).resample(fine)
+
+    def equation(self, grid: Grid) -> AbstractEvolution:
+        return Burgers(viscosity=self.viscosity)
 
 
 class _Wave(AbstractPair):

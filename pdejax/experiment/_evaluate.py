@@ -128,10 +128,15 @@ def store_samples(path: Path, dataset: Any, predictions: np.ndarray, errors: np.
         labels=[words.get(int(rank), f"rank {rank}") for rank in ranks],
         all_targets=np.asarray(dataset.targets)[some],
         all_predictions=predictions[some],
-        axis_names=list(grid.names),
-        periodic=[bool(getattr(axis, "is_periodic", type(axis).__name__ == "Fourier")) for axis in grid.axes],
-        **{f"points_{i}": axis.points for i, axis in enumerate(grid.axes)},
+        **_stored_axes(grid),
+        **{f"input_{name}": values for name, values in _stored_axes(dataset.grid).items()},
     )
+
+
+def _stored_axes(grid: Any) -> dict[str, Any]:
+    points = {f"points_{i}": axis.points for i, axis in enumerate(grid.axes)}
+    periodic = [bool(getattr(axis, "is_periodic", type(axis).__name__ == "Fourier")) for axis in grid.axes]
+    return {"axis_names": list(grid.names), "periodic": periodic, **points}
 
 
 def _statistics(values: np.ndarray) -> dict[str, float]:

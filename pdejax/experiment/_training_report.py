@@ -146,10 +146,16 @@ def load_samples(path: Path) -> dict[str, Any] | None:
         return None
     with np.load(path) as file:
         stored = {name: file[name] for name in file.files}
-    names = tuple(str(name) for name in stored["axis_names"])
-    points = tuple(stored[f"points_{i}"] for i in range(len(names)))
-    stored["axes"] = figures.Axes(names, points, tuple(bool(p) for p in stored["periodic"]))
+    stored["axes"] = _axes(stored, "")
+    # Inputs may live elsewhere, an initial state on space and its history on space and time.
+    stored["input_axes"] = _axes(stored, "input_") if "input_axis_names" in stored else stored["axes"]
     return stored
+
+
+def _axes(stored: dict[str, Any], kind: str) -> figures.Axes:
+    names = tuple(str(name) for name in stored[f"{kind}axis_names"])
+    points = tuple(stored[f"{kind}points_{i}"] for i in range(len(names)))
+    return figures.Axes(names, points, tuple(bool(p) for p in stored[f"{kind}periodic"]))
 
 
 def _sample_figures(draw: Drawer, samples: dict[str, Any], test: dict[str, Any], metric: str) -> Iterator[str]:
@@ -161,7 +167,7 @@ def _sample_figures(draw: Drawer, samples: dict[str, Any], test: dict[str, Any],
                 samples["targets"][rank, channel],
                 samples["predictions"][rank, channel],
             )
-            row, clause = _panels(draw, f"sample-{label}-{channel}", chosen, samples["axes"])
+            row, clause = _panels(draw, f"sample-{label}-{channel}", chosen, samples["input_axes"], samples["axes"])
             rows.append(row)
         many = (
             f"; rows are the first {len(rows)} of {samples['targets'].shape[1]} channels"
@@ -176,9 +182,11 @@ def _sample_figures(draw: Drawer, samples: dict[str, Any], test: dict[str, Any],
         )
 
 
-def _panels(draw: Drawer, name: str, fields: Sequence[np.ndarray], axes: figures.Axes) -> tuple[list[str], str]:
-    flat = [figures.flatten(field, axes) for field in fields]
-    (a, _, _), (truth, axes, clause), (prediction, _, _) = flat
+def _panels(
+    draw: Drawer, name: str, fields: Sequence[np.ndarray], input_axes: figures.Axes, axes: figures.Axes
+) -> tuple[list[str], str]:
+    flat = [figures.flatten(field, own) for field, own in zip(fields, (input_axes, axes, axes), strict=True)]
+    (a, input_axes, _), (truth, axes, clause), (prediction, _, _) = flat
     error, limits = prediction - truth, figures.span(truth, prediction)
     if truth.ndim == 1:
         middle: list[tuple[str, Draw]] = [
@@ -190,7 +198,7 @@ def _panels(draw: Drawer, name: str, fields: Sequence[np.ndarray], axes: figures
             ("prediction", figures.panel(prediction, axes, "prediction", limits)),
         ]
     drawings = [
-        ("input", figures.panel(a, axes, "input", figures.span(a))),
+        ("input", figures.panel(a, input_axes, "input", figures.span(a))),
         *middle,
         ("error", figures.panel(error, axes, "error", figures.symmetric(error), signed=True)),
     ]

@@ -47,6 +47,7 @@ from ._graph import Graph as Graph
 from ._graph import GraphNetwork as GraphNetwork
 from ._idempotent import IdempotentLosses as IdempotentLosses
 from ._idempotent import Projection as Projection
+from ._in_space_time import InSpaceTime as InSpaceTime
 from ._interpolated import interpolated as interpolated
 from ._jacobian_penalty import jacobian_penalty as jacobian_penalty
 from ._kernel_integral import KernelIntegral as KernelIntegral
@@ -71,6 +72,7 @@ from ._normaliser import trainable as trainable
 from ._norms import InstanceNorm as InstanceNorm
 from ._norms import LayerNorm as LayerNorm
 from ._perceptron import Perceptron as Perceptron
+from ._pinned import Pinned as Pinned
 from ._point_lift_project import PointLiftProject as PointLiftProject
 from ._pointwise import Pointwise as Pointwise
 from ._positions import PositionCode as PositionCode
@@ -82,6 +84,7 @@ from ._resampled import resampled as resampled
 from ._residual import Residual as Residual
 from ._rotary import rotated as rotated
 from ._scaled_convolution import ScaledConvolution as ScaledConvolution
+from ._series_in_time import SeriesInTime as SeriesInTime
 from ._spectral import SpectralConv as SpectralConv
 from ._spectral_source import SpectralSource as SpectralSource
 from ._subhomogeneous import Subhomogeneous as Subhomogeneous

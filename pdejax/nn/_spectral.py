@@ -87,6 +87,18 @@ class SpectralConv(eqx.Module):
         parts = parts if half is None else jnp.stack([jnp.real(parts), jnp.imag(parts)])
         return eqx.tree_at(lambda layer: layer.weight, self, stored(parts, half))
 
+    def with_modes(self, modes: int | tuple[int, ...]) -> "SpectralConv":
+        """The layer with more modes, whose matrices begin as zero: the same map of fields on `Fourier` axes.
+
+        **Raises** `ValueError` for fewer modes, and for weights that are not one matrix per mode.
+        """
+        if not eqx.is_array(self.weight) or None in self.modes:
+            raise ValueError("with_modes needs a matrix for every mode of every axis; leave weights=dense_modes.")
+        modes = modes_per_axis(modes, len(self.modes))
+        weight = more_modes(self.weight, self.modes, modes)
+        sizes = (self.in_channels, self.out_channels, modes, len(modes))
+        return SpectralConv(*sizes, weights=lambda *_, key: weight, padding=self.padding, key=None)
+
     def on_values(self, v: Array, grid: Grid, onto: Grid | None = None) -> Array:
         """The layer on node values `(in_channels, *n)`, for models that keep values between their layers; the output
         is taken at the nodes of `onto`.
@@ -131,6 +143,23 @@ def _by_group(weight: Array, c: Array) -> Array:
     split = lambda v: v.reshape(groups, -1, *v.shape[1:])
     out = jnp.einsum("goi...,gi...->go...", split(weight), split(c))
     return out.reshape(-1, *out.shape[2:])
+
+
+def more_modes(weight: Array, modes: tuple[int, ...], wanted: tuple[int, ...]) -> Array:
+    """Weights `(2, out, in, 2 m_1, .., m_d)` among those of more modes, the others zero, for `Fourier` axes.
+
+    **Raises** `ValueError` for fewer modes.
+    """
+    for i, (m, more) in enumerate(zip(modes, wanted, strict=True)):
+        if more < m:
+            raise ValueError(f"with_modes adds modes and got {wanted} for {modes}; write {m} or more for axis {i}.")
+        shape, last = list(weight.shape), i == len(modes) - 1
+        shape[3 + i] = (1 if last else 2) * (more - m)
+        zeros = jnp.zeros(shape, weight.dtype)
+        # Waves of an axis are kept as 0 .. m-1, -m .. -1, those of the last one as 0 .. m-1.
+        halves = [weight] if last else jnp.split(weight, 2, axis=3 + i)
+        weight = jnp.concatenate([halves[0], zeros, *halves[1:]], axis=3 + i)
+    return weight
 
 
 def arranged(weight: Array, half: int | None) -> Array:

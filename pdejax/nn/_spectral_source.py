@@ -4,7 +4,7 @@ from jaxtyping import Array
 
 from ..grids import Grid
 from ._checks import check_counts, check_modes, modes_per_axis
-from ._spectral import arranged
+from ._spectral import arranged, more_modes
 from ._truncated_transform import half_axis, synthesis
 
 
@@ -28,6 +28,12 @@ class SpectralSource(eqx.Module):
         self.modes = modes_per_axis(modes, ndim)
         *others, last = self.modes
         self.weight = jnp.zeros((2, channels, 1, *(2 * m for m in others), last))
+
+    def with_modes(self, modes) -> "SpectralSource":
+        """The same field on `Fourier` axes, with more modes. **Raises** `ValueError` for fewer modes."""
+        wanted = modes_per_axis(modes, len(self.modes))
+        source = SpectralSource(self.weight.shape[1], wanted, len(wanted))
+        return eqx.tree_at(lambda s: s.weight, source, more_modes(self.weight, self.modes, wanted))
 
     def on_grid(self, grid: Grid, dtype) -> Array:
         """Its values at the nodes of a grid."""

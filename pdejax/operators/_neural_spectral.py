@@ -26,7 +26,7 @@ class NeuralSpectralOperator(eqx.Module):
     `v_{l+1} = relu(K_l v_l + W_l v_l + b_l)`, `K_l` a full matrix for every mode they carry, with pointwise networks
     before (`-> 4 width -> width`) and behind (`-> width -> 4 width -> out`). The result is scaled by 1e-3: residuals of
     a fresh operator are then those of zero, with derivatives of any order. Made for training without data, on
-    `objectives.spectral_residual_loss`.
+    `objectives.SpectralResidual`.
 
     Conditions hold exactly: zero at the ends of `Sine` axes by the envelope of `FNO`; elsewhere by the basis.
 

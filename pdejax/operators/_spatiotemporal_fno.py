@@ -83,9 +83,11 @@ class SpatiotemporalFNO(eqx.Module):
 
     def on_frames(self, frames: Array, grid: Grid, steps: int) -> Array:
         """The `steps` frames after those given, `(frames, *n)` to `(steps, *n)`, on a grid of space axes."""
+        return self.output(self.series(frames, grid), frames, grid, steps)
+
+    def series(self, frames: Array, grid: Grid) -> Array:
+        """What the output layer is given, `(1, *n, times)`: all that fine-tuning of that layer needs to know."""
         s = jnp.asarray(envelope(grid), frames.dtype)
-        # Zero at the ends of sine axes to the last bit, as the change is.
-        last = jnp.where(s == 0, 0, frames[-1:])
         inside = jnp.moveaxis(s * frames, 0, -1)[None]
         before, latent = _with_time(grid, frames.shape[0]), _with_time(grid, self.latent)
         v = self.lift.on_values(inside) + jnp.asarray(_encoding(before, self.lift.bias.shape[0]), frames.dtype)
@@ -93,11 +95,24 @@ class SpatiotemporalFNO(eqx.Module):
             v, before = layer(v, before, latent), latent
         series = jnp.concatenate([inside[..., -1:], self.reduce.on_values(v)], axis=-1)
         # Continued by as many zeros, so that the last step does not wrap around to the first one.
-        series = jnp.pad(series, [(0, 0)] * (series.ndim - 1) + [(0, series.shape[-1])])
-        twice = _with_time(grid, 2 * steps)
+        return jnp.pad(series, [(0, 0)] * (series.ndim - 1) + [(0, series.shape[-1])])
+
+    def output(self, series: Array, frames: Array, grid: Grid, steps: int) -> Array:
+        """The frames `(steps, *n)` that the output layer makes of its series."""
+        s, twice = jnp.asarray(envelope(grid), frames.dtype), _with_time(grid, 2 * steps)
         out = self.last.on_values(series, _with_time(grid, series.shape[-1]), twice)
         out = out + self.source.on_grid(twice, frames.dtype)
+        # Zero at the ends of sine axes to the last bit, as the change is.
+        last = jnp.where(s == 0, 0, frames[-1:])
         return last + s * jnp.moveaxis(out[0, ..., :steps], -1, 0)
+
+    def with_output_modes(self, modes: tuple[int, ...]) -> "SpatiotemporalFNO":
+        """The same operator on `Fourier` axes with more modes in its output layer, to be fine-tuned.
+
+        **Raises** `ValueError` for fewer modes.
+        """
+        more = (self.last.with_modes(modes), self.source.with_modes(modes))
+        return eqx.tree_at(lambda model: (model.last, model.source), self, more)
 
 
 class _Layer(eqx.Module):

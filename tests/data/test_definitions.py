@@ -11,6 +11,7 @@ import scipy.sparse.linalg
 from pdejax.data import (
     Dataset,
     burgers_2pi_nu0_1,
+    burgers_unit_frames,
     burgers_unit_nu1e_2,
     burgers_unit_nu1e_3,
     darcy_fno,
@@ -161,6 +162,15 @@ def test_burgers_agrees_with_another_integrator(definition, name, length, viscos
         # The other one truncates a third of the waves, which shocks need.
         assert distance(u1, pseudo_spectral(u0, length, viscosity)) < (1e-6 if viscosity > 1e-3 else 1e-4)
     assert data.metadata["reference_error"] < (1e-6 if viscosity > 1e-3 else 1e-4)
+
+
+def test_frames_of_burgers_begin_and_end_with_its_pairs():
+    frames = burgers_unit_frames(2, 64, key=jax.random.key(0), frames=5, solve_at=256)
+    pairs = burgers_unit_nu1e_2(2, 64, key=jax.random.key(0), solve_at=256)
+    assert frames.values.shape == (2, 5, 1, 64) and frames.times.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
+    np.testing.assert_array_equal(frames.values[:, 0], pairs.inputs)
+    np.testing.assert_allclose(frames.values[:, -1], pairs.targets, atol=1e-6)
+    assert frames.metadata["reference_error"] < 1e-6
 
 
 def test_generation_reports_and_compiles_once():

@@ -43,8 +43,9 @@ class Checker(HTMLParser):
 class Samples:
     """What `store_samples` reads of a data set."""
 
-    def __init__(self, inputs, targets, grid):
+    def __init__(self, inputs, targets, grid, input_grid=None):
         self.inputs, self.targets, self.target_grid = inputs, targets, grid
+        self.grid = grid if input_grid is None else input_grid
 
 
 def finished(path, ndim, channels=1, seed=0):
@@ -70,6 +71,19 @@ def finished(path, ndim, channels=1, seed=0):
     tests += [test | {"label": "twice", "shape": [17] * ndim, "points": 17}]
     write_json(directory.evaluation, {"tests": tests})
     return directory
+
+
+def test_inputs_may_live_on_other_axes_than_targets(tmp_path):
+    """An initial state is drawn as a curve, its history as a picture."""
+    from pdejax.grids import Fourier, Grid, Uniform
+
+    directory, space = finished(tmp_path / "run", 2), Fourier(8)
+    grid, rng = Grid(t=Uniform(9), x=space), np.random.default_rng(0)
+    truth = rng.normal(size=(7, 1, *grid.shape))
+    data = Samples(truth[:, :, 0], truth, grid, Grid(x=space))
+    store_samples(directory.samples, data, truth + 0.1, rng.uniform(0.1, 0.4, 7), 3)
+    text = write_report(directory).read_text()
+    assert "Median of 7" in text and "prediction" in text
 
 
 @pytest.mark.parametrize(("ndim", "channels"), [(1, 1), (2, 2), (3, 1)])

@@ -8,11 +8,13 @@ import pytest
 
 import pdejax as pj
 from pdejax.data import Dataset, unlabelled
-from pdejax.equations import Diffusion, Poisson
+from pdejax.equations import Diffusion, FisherKPP, Poisson
 from pdejax.nn import SpectralConv
 from pdejax.objectives import (
     FrameMean,
     FrameResidual,
+    MarchedResidual,
+    OnGrid,
     RelativeSobolev,
     RelativeWaveH1,
     SobolevSquare,
@@ -25,6 +27,7 @@ from pdejax.objectives import (
     relative_l2,
     spectrum_error,
 )
+from pdejax.solvers import ARS222
 from pdejax.training import fit
 
 GRID = pj.Grid(x=pj.Fourier(16), y=pj.Fourier(18))
@@ -133,3 +136,36 @@ def test_frame_residuals_of_decaying_waves():
     assert float(loss(u, a)) < 1e-3 * float(loss(1.5 * u, a))
     with pytest.raises(ValueError, match="two or more"):
         loss(u[0], a)
+
+
+def test_marched_residual_of_logistic_growth():
+    """Zero to first order in dt for any u: a step `u + dt f(u) + ..` leaves `-dt f'(u) f(u) / 2` (of order two)."""
+    grid, dt = pj.Grid(x=pj.Fourier(8)), 1e-4
+    u = np.array([0.2, 0.9, 0.55])
+    rate, slope = 2 * u * (1 - u), 2 * (1 - 2 * u)
+    loss = MarchedResidual(FisherKPP(0.1, 2.0), ARS222(dt=dt), mean_square)
+    frames = lambda values: pj.GridField(jnp.asarray(values)[:, None] * jnp.ones((1, 8)), grid)
+    np.testing.assert_allclose(loss(frames(u)), np.mean((dt * slope * rate / 2) ** 2), rtol=2e-3)
+    # Whether the frames follow one another does not matter.
+    np.testing.assert_allclose(loss(frames(u[::-1])), loss(frames(u)), rtol=1e-6)
+
+
+def test_marched_residual_leaves_out_the_wave_without_a_derivative():
+    """The steppers drop it, which is no rate of change."""
+    u = field(lambda x, y: jnp.sin(x) * jnp.cos(y))
+    jagged = u + field(lambda x, y: 0.1 * jnp.cos(8 * x))
+    loss = MarchedResidual(FisherKPP(0.1, 2.0), ARS222(dt=1e-4), mean_square)
+    np.testing.assert_allclose(loss(jagged), loss(u), rtol=1e-6)
+
+
+def test_a_loss_on_the_differences_of_other_axes():
+    """The stencil sees `(2 - 2 cos k h) / h^2` where waves have `k^2`."""
+    n, k = 16, 3
+    h = 2 * np.pi / n
+    grid = pj.Grid(x=pj.Fourier(n))
+    stencil = pj.Grid(x=pj.Uniform(n, 2 * np.pi, 0.0, pj.Periodic(), pj.Periodic()))
+    wave = field(lambda x: jnp.sin(k * x), grid)
+    loss = SpectralResidual(Poisson, mean_square)
+    left = k**2 - (2 - 2 * np.cos(k * h)) / h**2
+    np.testing.assert_allclose(OnGrid(loss, stencil)(wave, k**2 * wave), left**2 / 2, rtol=1e-10)
+    assert float(loss(wave, k**2 * wave)) < 1e-24

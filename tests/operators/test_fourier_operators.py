@@ -47,6 +47,18 @@ def test_frames_in_and_out_may_be_as_many_as_one_likes():
     np.testing.assert_allclose(lit.on_frames(frames, grid, 3), frames[-1:] + 0.5 * jnp.ones((3, 1)), atol=1e-12)
 
 
+def test_more_output_modes_do_not_change_the_operator():
+    model = SpatiotemporalFNO(4, 3, (3, 2, 2), 6, 2, 2, latent=4, key=KEY)
+    model = eqx.tree_at(lambda m: m.source.weight, model, replace_fn=lambda w: jax.random.normal(KEY, w.shape))
+    grid = pj.Grid(x=pj.Fourier(16), y=pj.Fourier(18))
+    frames = jax.random.normal(KEY, (4, 16, 18))
+    finer = model.with_output_modes((7, 8, 3))
+    assert finer.last.modes == (7, 8, 3) and finer.source.weight.shape == (2, 1, 1, 14, 16, 3)
+    np.testing.assert_allclose(finer.on_frames(frames, grid, 5), model.on_frames(frames, grid, 5), atol=1e-12)
+    with pytest.raises(ValueError, match="adds modes"):
+        model.with_output_modes((2, 2, 2))
+
+
 def test_contracting_modes_enlarge_nothing():
     layer = SpectralConv(3, 3, 4, 2, weights=ContractingModes, key=KEY)
     grid = pj.Grid(x=pj.Fourier(12), y=pj.Fourier(12))
