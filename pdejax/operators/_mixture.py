@@ -80,6 +80,14 @@ class MixtureOfOperators(eqx.Module):
         self.experts = eqx.filter_vmap(lambda k: make(key=k))(jax.random.split(key, experts))
         self.router = router
 
+    @classmethod
+    def copies(
+        cls, operator: Callable[[GridField], GridField], router: Callable[[GridField], Array], experts: int
+    ) -> "MixtureOfOperators":
+        """A mixture whose experts all begin as one operator, usually a trained one."""
+        # The key is of no use: nothing is drawn.
+        return cls(lambda key: operator, router, experts, key=jax.random.key(0))
+
     def __call__(self, a: GridField) -> GridField:
         return self.expert(self.router(a))(a)
 

@@ -116,6 +116,8 @@ def test_mixture_sends_each_field_to_the_nearest_prototype():
     for v, place in zip(values[:2], places, strict=False):
         a = pj.GridField(jnp.asarray(v), grid)
         np.testing.assert_allclose(model(a).values, model.expert(int(place))(a).values, atol=1e-12)
+        alike = MixtureOfOperators.copies(model.expert(1), router, 2)
+        np.testing.assert_allclose(alike(a).values, model.expert(1)(a).values, atol=1e-12)
     assert not jax.tree.leaves(eqx.filter(model.router, trainable(model.router)))
     with pytest.raises(ValueError, match="at least as many samples"):
         NearestPrototype.of(values[:1], grid, 2, 8)
