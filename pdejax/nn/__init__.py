@@ -42,7 +42,9 @@ from ._feed_forward import FeedForward as FeedForward
 from ._fixed_point import FixedPoint as FixedPoint
 from ._fourier_block import FourierBlock as FourierBlock
 from ._fourier_block import LiftProject as LiftProject
+from ._fourier_layer import FourierLayer as FourierLayer
 from ._frozen import Frozen as Frozen
+from ._gelu import gelu as gelu
 from ._graph import Graph as Graph
 from ._graph import GraphNetwork as GraphNetwork
 from ._idempotent import IdempotentLosses as IdempotentLosses

@@ -11,6 +11,7 @@ from ..grids import AbstractAxis, Grid
 from ._attention import precise
 from ._checks import check_channels, check_counts, check_ndim
 from ._coordinates import hidden_grid
+from ._gelu import gelu
 from ._norms import LayerNorm
 from ._pointwise import Pointwise
 from ._rotary import phases, rotated
@@ -129,7 +130,7 @@ class AxialAttention(eqx.Module):
         ]
         v = self.value.on_values(u).reshape(self.contraction.heads, -1, *grid.shape)
         z = _standard(self.contraction(kernels, v), weights).reshape(-1, *grid.shape)
-        return self.inner.on_values(jax.nn.gelu(self.outer.on_values(z)))
+        return self.inner.on_values(gelu(self.outer.on_values(z)))
 
 
 class _AxisKernel(eqx.Module):
@@ -148,7 +149,7 @@ class _AxisKernel(eqx.Module):
 
     def __call__(self, profile: Array, grid: Grid, phase: np.ndarray, weights: np.ndarray) -> tuple[Array, Array]:
         h = self.norm.on_values(self.enter.on_values(profile), grid)
-        h = self.linear.on_values(h) * jax.nn.gelu(self.gate.on_values(h))
+        h = self.linear.on_values(h) * gelu(self.gate.on_values(h))
         q, k = rotated(jnp.tensordot(self.features.astype(h.dtype), h, 1), phase)
         return q, k * jnp.asarray(weights, k.dtype)[None, None]
 

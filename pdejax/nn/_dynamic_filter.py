@@ -7,6 +7,7 @@ from ..fields import GridField
 from ..grids import Fourier, Grid
 from ._checks import check_channels, check_ndim
 from ._contracting_modes import inside
+from ._gelu import gelu
 from ._mode_weights import check_depthwise
 from ._spectral import check_modes, modes_per_axis
 from ._truncated_transform import analysis, synthesis
@@ -76,7 +77,7 @@ class DynamicFilter(eqx.Module):
         gain, phase, bias, mix = (leaf.astype(c.dtype) for leaf in (self.gain, self.phase, self.bias, self.mix))
         w = _mixed(mix[0], c / jnp.sqrt(jnp.mean(_modulus(c) ** 2, axis=1, keepdims=True)))
         size = _modulus(w)
-        z = _mixed(mix[1], w * (jax.nn.gelu(size + bias.reshape(1, -1, *(1 for _ in self.modes))) / size))
+        z = _mixed(mix[1], w * (gelu(size + bias.reshape(1, -1, *(1 for _ in self.modes))) / size))
         size = _modulus(z)
         modulus = jax.nn.sigmoid(size[0] + gain) * jnp.asarray(inside(gain.shape[1:]), c.dtype)
         return _times(z / size, jnp.stack([modulus * jnp.cos(phase), modulus * jnp.sin(phase)]))

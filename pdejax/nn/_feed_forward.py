@@ -7,6 +7,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from ..fields import GridField
 from ._checks import check_channels
+from ._gelu import gelu
 from ._pointwise import Pointwise
 
 # Points that are taken at once on a CPU: their hidden values stay in its cache, for a batch of 20 samples too.
@@ -35,7 +36,7 @@ class FeedForward(eqx.Module):
         out_channels: int,
         width: int,
         *,
-        activation: Callable[[Array], Array] = jax.nn.gelu,
+        activation: Callable[[Array], Array] = gelu,
         key: PRNGKeyArray,
     ):
         a, b = jax.random.split(key)

@@ -1,12 +1,14 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
 from ._checks import check_channels, check_counts, check_ndim
 from ._coordinates import coordinates, envelope, hidden_grid
 from ._feed_forward import FeedForward
+from ._gelu import gelu
 from ._pointwise import Pointwise
 from ._spectral import SpectralConv
 
@@ -36,7 +38,7 @@ class FourierBlock(eqx.Module):
         self.inject = Pointwise(width, width, key=c)
 
     def __call__(self, v: GridField, w: GridField) -> GridField:
-        return v.with_values(jax.nn.gelu((self.spectral(v) + self.local(v) + self.inject(w)).values))
+        return v.with_values(gelu((self.spectral(v) + self.local(v) + self.inject(w)).values))
 
 
 class LiftProject(eqx.Module):
@@ -80,8 +82,9 @@ class LiftProject(eqx.Module):
         check_ndim("the operator", self.ndim, a.grid)
         check_channels("the operator", self.in_channels, a)
         grid, s = hidden_grid(a.grid, self.padding), jnp.asarray(envelope(a.grid), a.dtype)
-        x = jnp.asarray(coordinates(grid, self.padding), a.dtype)
-        return GridField(self.outer.on_values(jnp.concatenate([s * a.values, x])), grid)
+        x = coordinates(grid, self.padding)
+        x = jnp.asarray(np.concatenate([x, np.ones((1, *grid.shape))]), a.dtype)
+        return GridField(self.outer.on_homogeneous(jnp.concatenate([s * a.values, x])), grid)
 
     def project(self, v: GridField, a: GridField) -> GridField:
         """The hidden field as an output on the grid of `a`."""

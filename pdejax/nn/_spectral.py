@@ -127,10 +127,9 @@ def _mixed(weight: Array, c: Array, modes: Modes, pair: bool) -> Array:
         return _grouped(weight, c) if pair else _by_group(weight, c)
     if not pair:
         return jnp.einsum("oi...,i...->o...", weight, c)
-    re, im = weight
-    block = jnp.concatenate([jnp.concatenate([re, -im], axis=1), jnp.concatenate([im, re], axis=1)])
-    out = jnp.einsum("oi...,i...->o...", block, c.reshape(-1, *c.shape[2:]))
-    return out.reshape(2, -1, *out.shape[1:])
+    # Products of all parts: the weights are rearranged once, where a block matrix would hold each of them twice.
+    parts = jnp.einsum("roi...,si...->rso...", weight, c)
+    return jnp.stack([parts[0, 0] - parts[1, 1], parts[0, 1] + parts[1, 0]])
 
 
 def _grouped(weight: Array, c: Array) -> Array:

@@ -4,7 +4,7 @@ from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
 from ..grids import Sine
-from ..nn import Pointwise, SpectralConv, check_channels, check_counts, check_ndim, hidden_grid
+from ..nn import Pointwise, SpectralConv, check_channels, check_counts, check_ndim, gelu, hidden_grid
 
 
 class ClosureOperator(eqx.Module):
@@ -58,5 +58,5 @@ class ClosureOperator(eqx.Module):
             )
         grid, v = hidden_grid(a.grid), self.lift.on_values(a.values)
         for spectral, local in zip(self.spectral, self.local, strict=True):
-            v = v + jax.nn.gelu(spectral.on_values(v, grid) + local.on_values(v))
+            v = v + gelu(spectral.on_values(v, grid) + local.on_values(v))
         return a.with_values(self.project.on_values(v))

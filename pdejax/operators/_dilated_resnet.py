@@ -8,7 +8,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from ..fields import GridField
 from ..grids import Grid
-from ..nn import Convolution, LiftProject, check_counts
+from ..nn import Convolution, LiftProject, check_counts, gelu
 
 
 class DilatedResNet(eqx.Module):
@@ -69,4 +69,4 @@ class _Layer(eqx.Module):
 
     def __call__(self, v: Array, grid: Grid) -> Array:
         bias = self.bias.astype(v.dtype).reshape(*(1,) * len(grid.axes), -1)
-        return jax.nn.gelu(self.conv.on_channels_last(v, grid) + bias)
+        return gelu(self.conv.on_channels_last(v, grid) + bias)

@@ -3,7 +3,7 @@ import jax
 from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
-from ..nn import FourierLayer, LiftProject, check_counts
+from ..nn import FourierLayer, LiftProject, check_counts, gelu
 
 
 class FNO(eqx.Module):
@@ -58,5 +58,5 @@ class FNO(eqx.Module):
     def __call__(self, a: GridField) -> GridField:
         v = self.around.lift(a)
         for layer in self.layers[:-1]:
-            v = v.with_values(jax.nn.gelu(layer.on_values(v.values, v.grid)))
+            v = v.with_values(gelu(layer.on_values(v.values, v.grid)))
         return self.around.project(v.with_values(self.layers[-1].on_values(v.values, v.grid)), a)

@@ -3,7 +3,7 @@ import jax
 from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
-from ..nn import LiftProject, Pointwise, SpectralConv, check_counts
+from ..nn import LiftProject, Pointwise, SpectralConv, check_counts, gelu
 
 
 class ImplicitFNO(eqx.Module):
@@ -50,7 +50,7 @@ class ImplicitFNO(eqx.Module):
 
     def __call__(self, a: GridField) -> GridField:
         def step(v: GridField, _):
-            rate = jax.nn.gelu((self.spectral(v) + self.local(v)).values)
+            rate = gelu((self.spectral(v) + self.local(v)).values)
             return v.with_values(v.values + rate / self.depth), None
 
         v, _ = jax.lax.scan(step, self.around.lift(a), length=self.depth)

@@ -7,7 +7,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from ..fields import GridField
 from ..grids import Grid
-from ..nn import Convolution, LatentSpectral, LayerNorm, LiftProject, check_counts, check_levels, interpolated
+from ..nn import Convolution, LatentSpectral, LayerNorm, LiftProject, check_counts, check_levels, gelu, interpolated
 
 # Wider than this times `width` no scale is.
 _WIDEST = 8
@@ -93,5 +93,5 @@ class _Convolutions(eqx.Module):
 
     def __call__(self, v: Array, grid: Grid) -> Array:
         for layer, norm in zip(self.layers, self.norms, strict=True):
-            v = jax.nn.gelu(norm.on_values(layer.on_values(v, grid), grid))
+            v = gelu(norm.on_values(layer.on_values(v, grid), grid))
         return v

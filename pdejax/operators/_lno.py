@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
-from ..nn import LiftProject, LowRankIntegral, Pointwise, check_counts, envelope
+from ..nn import LiftProject, LowRankIntegral, Pointwise, check_counts, envelope, gelu
 
 
 class LNO(eqx.Module):
@@ -42,5 +42,5 @@ class LNO(eqx.Module):
         seen, u = jnp.asarray(envelope(a.grid), a.dtype) * a.values, v.values
         for i, (integral, local) in enumerate(zip(self.integrals, self.locals, strict=True)):
             u = integral.on_values(u, seen, v.grid) + local.on_values(u)
-            u = jax.nn.gelu(u) if i + 1 < len(self.integrals) else u
+            u = gelu(u) if i + 1 < len(self.integrals) else u
         return self.around.project(v.with_values(u), a)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from ..fields import GridField
-from ..nn import Convolution, MgConv, Pointwise, check_channels, check_counts, check_ndim
+from ..nn import Convolution, MgConv, Pointwise, check_channels, check_counts, check_ndim, gelu
 
 
 class MgNO(eqx.Module):
@@ -60,7 +60,7 @@ class MgNO(eqx.Module):
         check_channels("MgNO", self.in_channels, a)
         v = jnp.moveaxis(a.values, 0, -1)
         for cycle, local in zip(self.cycles, self.local, strict=True):
-            v = jax.nn.gelu(cycle.on_channels_last(v, a.grid) + _pointwise(local, v))
+            v = gelu(cycle.on_channels_last(v, a.grid) + _pointwise(local, v))
         return a.with_values(jnp.moveaxis(self.head.on_channels_last(v, a.grid), -1, 0))
 
 

@@ -16,6 +16,7 @@ from ..nn import (
     check_ndim,
     coordinates,
     envelope,
+    gelu,
     hidden_grid,
 )
 
@@ -130,7 +131,7 @@ class _Layer(eqx.Module):
         change = self.feed.on_values(self.spectral.on_values(v, grid, onto))
         # Where the steps change, what goes past the convolution is the newest one.
         near = v if onto.shape == grid.shape else jnp.broadcast_to(v[..., -1:], (*v.shape[:-1], onto.shape[-1]))
-        return jax.nn.gelu(change + self.local.on_values(near))
+        return gelu(change + self.local.on_values(near))
 
 
 def _with_time(grid: Grid, steps: int) -> Grid:

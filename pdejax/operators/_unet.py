@@ -7,7 +7,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from ..fields import GridField
 from ..grids import Grid
-from ..nn import Convolution, InstanceNorm, LiftProject, check_counts, check_levels, halved, interpolated
+from ..nn import Convolution, InstanceNorm, LiftProject, check_counts, check_levels, gelu, halved, interpolated
 
 
 class UNet(eqx.Module):
@@ -94,5 +94,5 @@ class _Double(eqx.Module):
 
     def __call__(self, v: Array, grid: Grid) -> Array:
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            v = jax.nn.gelu(norm.on_values(conv.on_values(v, grid), grid))
+            v = gelu(norm.on_values(conv.on_values(v, grid), grid))
         return v

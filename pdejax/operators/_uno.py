@@ -5,7 +5,7 @@ from jaxtyping import PRNGKeyArray
 
 from ..fields import GridField
 from ..grids import Fourier, Grid
-from ..nn import FourierLayer, LiftProject, check_counts, per_axis
+from ..nn import FourierLayer, LiftProject, check_counts, gelu, per_axis
 
 
 class UNO(eqx.Module):
@@ -60,12 +60,12 @@ class UNO(eqx.Module):
         values, grid, passed = v.values, v.grid, []
         for layer in self.down:
             finer, grid = grid, _halved(grid)
-            values = jax.nn.gelu(layer.on_values(values, finer, grid))
+            values = gelu(layer.on_values(values, finer, grid))
             passed.append((values, finer))
-        values = jax.nn.gelu(self.bottom.on_values(values, grid))
+        values = gelu(self.bottom.on_values(values, grid))
         for layer, (beside, finer) in zip(reversed(self.up), reversed(passed), strict=True):
             joined = jnp.concatenate([values, beside])
-            values, grid = jax.nn.gelu(layer.on_values(joined, grid, finer)), finer
+            values, grid = gelu(layer.on_values(joined, grid, finer)), finer
         return self.around.project(v.with_values(values), a)
 
 
