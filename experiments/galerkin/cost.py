@@ -2,10 +2,12 @@
 
 import sys
 import time
+from pathlib import Path
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
 
 import pdejax as pj
@@ -38,7 +40,13 @@ def seconds(attention, points):
 
 
 if __name__ == "__main__":
+    figure, axis = plt.subplots(figsize=(5, 3.4), layout="constrained")
     for name in sys.argv[1:] or KINDS:
         times = [seconds(KINDS[name](), points) for points in POINTS]
         slope = np.polyfit(np.log(POINTS), np.log(times), 1)[0]
         print(f"{name}: slope {slope:.3f}, ms per step {np.round(1e3 * np.array(times), 1).tolist()}", flush=True)
+        axis.loglog(POINTS, times, "o-", label=f"{name}, slope {slope:.2f}")
+    axis.set(xlabel="points", ylabel="seconds of a training step", xticks=POINTS, xticklabels=POINTS)
+    axis.minorticks_off()
+    axis.legend()
+    figure.savefig(Path(__file__).parent / "cost.png", dpi=80)
