@@ -66,8 +66,9 @@ def fit(
     break.
 
     **Arguments:** `model`, field to field, one sample; `loss(prediction, target)` on single fields, scalar; `ema` decay
-    of the average of the parameters; `validation` a data set whose mean loss is taken after every interval; `patience`
-    in intervals without a lower validation loss; `progress` see `Progress`.
+    of the average of the parameters; `optimizer`; those with a line search (`optax.lbfgs`) take the loss of the batch
+    again and want all samples in one; `validation` a data set whose mean loss is taken after every interval;
+    `patience` in intervals without a lower validation loss; `progress` see `Progress`.
 
     `augment(key, a, u) -> (a, u)` changes a training sample whenever it is used, with a key of its own from `key` and
     the step; validation takes the samples as they are. `state` is the state to begin with, that of an earlier call:
