@@ -17,3 +17,4 @@ from ._residual import residual_loss as residual_loss
 from ._spectral_residual import SobolevSquare as SobolevSquare
 from ._spectral_residual import SpectralResidual as SpectralResidual
 from ._spectral_residual import coefficient_squares as coefficient_squares
+from ._time_mean import TimeMean as TimeMean

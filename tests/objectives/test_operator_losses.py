@@ -19,6 +19,7 @@ from pdejax.objectives import (
     RelativeWaveH1,
     SobolevSquare,
     SpectralResidual,
+    TimeMean,
     WeightedSum,
     coefficient_squares,
     mean_square,
@@ -169,3 +170,13 @@ def test_a_loss_on_the_differences_of_other_axes():
     left = k**2 - (2 - 2 * np.cos(k * h)) / h**2
     np.testing.assert_allclose(OnGrid(loss, stencil)(wave, k**2 * wave), left**2 / 2, rtol=1e-10)
     assert float(loss(wave, k**2 * wave)) < 1e-24
+
+
+def test_a_measure_of_each_time():
+    """sin(3 x) (1 + t) on eleven times: the mean of `(1 + t)^2 / (2 (1 + 9))`."""
+    time = pj.Uniform(11)
+    r = field(lambda t, x: jnp.sin(3 * x) * (1 + t), pj.Grid(t=time, x=pj.Fourier(12)))
+    found = TimeMean(SobolevSquare(-1.0))(r)
+    np.testing.assert_allclose(found, np.mean((1 + time.points) ** 2) / 20, rtol=1e-12)
+    with pytest.raises(ValueError, match='"t"'):
+        TimeMean(mean_square)(field(lambda x: x, pj.Grid(x=pj.Fourier(12))))
