@@ -34,7 +34,7 @@ for path in sorted(folder.glob("fixed/*/model.eqx")):
     errors["resampled"].append([evaluate(model, d, batch_size=25).errors["relative_l2"].mean() for d in tests.values()])
 
 figure, axes = plt.subplots(figsize=(5.2, 3.3))
-for i, (name, rows) in enumerate((name, np.array(rows)) for name, rows in errors.items() if rows):
+for i, (name, rows) in enumerate((name, np.array(rows, float)) for name, rows in errors.items() if rows):
     ratios = np.round(rows[:, 1:] / rows[:, :1], 3).tolist()
     print(name, json.dumps({"errors on 32, 64, 128": np.round(rows, 4).tolist(), "over that on 32": ratios}))
     lines = axes.loglog(list(tests), rows.T, "o-", color=f"C{i}", markersize=4)
