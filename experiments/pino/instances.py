@@ -49,7 +49,7 @@ top = np.abs(found[0] - truth).max()
 for axis, values, title, limit in zip(
     axes,
     (truth, found[0] - truth, found[1] - truth),
-    ("truth", "error of the operator", "error, tuned on this state"),
+    ("truth", "error of the operator", "error after tuning"),
     (np.abs(truth).max(), top, top),
     strict=True,
 ):
