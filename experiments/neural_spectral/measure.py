@@ -1,5 +1,4 @@
-"""Errors of the operators of configs/neural_spectral on their test sets, of the exact solution of the stencil, and where
-in the spectrum they lie.
+"""Errors of the operators of configs/neural_spectral and of the exact solution of the stencil, and of each wave.
 
 PYTHONPATH=. python experiments/neural_spectral/measure.py runs/neural_spectral
 """
