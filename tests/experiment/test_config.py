@@ -12,7 +12,9 @@ from pdejax.experiment._errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PARTS = ("model", "optimizer", "precision", "zoo")
-RUNS = [path for path in sorted(CONFIGS.rglob("*.yaml")) if path.parent.name not in PARTS]
+# What lies deeper is a part of one study's runs.
+SHALLOW = sorted([*CONFIGS.glob("*.yaml"), *CONFIGS.glob("*/*.yaml")])
+RUNS = [path for path in SHALLOW if path.parent.name not in PARTS]
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: str(path.relative_to(CONFIGS)))
