@@ -16,6 +16,7 @@ import pytest
 import pdejax as pj
 from pdejax.nn import (
     Chained,
+    DynamicFilter,
     FourierAttention,
     GalerkinAttention,
     Normalised,
@@ -108,6 +109,7 @@ ROWS = {
         lambda i, o, d: SpatiotemporalFNO(i, o, (2,) * d + (1,), 6, 2, d, latent=4, key=KEY), TRIGONOMETRIC
     ),
     "stabilised fno": Row(lambda i, o, d: StabilisedFNO(i, o, 2, 6, 1, d, key=KEY)),
+    "dynamic fno": Row(lambda i, o, d: StabilisedFNO(i, o, 2, 6, 1, d, filter=DynamicFilter, key=KEY), (pj.Fourier,)),
     "neural spectral": Row(lambda i, o, d: NeuralSpectralOperator(i, o, 7, 6, 1, d, scale=1.0, key=KEY)),
     "mixture": Row(
         lambda i, o, d: MixtureOfOperators(
