@@ -147,7 +147,7 @@ ROWS = {
     "multipole gno": Row(
         lambda i, o, d: MultipoleGNO(i, o, (6,), (0.45, 0.9), 6, 2, d, kernel_width=4, key=KEY),
         dims=(1, 2),
-        transfer=0.06,
+        transfer=0.09,
     ),
 }
 # The sizes at which the fields below are resolved to 1e-5, at initial weights.
