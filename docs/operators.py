@@ -1,8 +1,7 @@
-"""The table and the pictures of the page on neural operators: `python docs/operators.py`, on one core.
+"""The table of the page on neural operators: `python docs/operators.py`, on one core.
 
 Errors and sizes are those of the sweeps of `configs/zoo.yaml`, which come first; the seconds of CPU of a training step
-(gradient of 16 samples, 29 x 29 points) are measured here, float32. The pictures show the rollouts of
-`configs/stability`, if they are there.
+(gradient of 16 samples, 29 x 29 points, float32) are measured here.
 """
 
 import json
@@ -48,25 +47,25 @@ def step_milliseconds(run: Path) -> float:
     return 1e3 * float(np.median(seconds[1:]))
 
 
-def rows() -> list[tuple]:
-    """One row an architecture, the best on Darcy flow first."""
+def rows(tasks: tuple[str, ...]) -> list[tuple]:
+    """One row an architecture, the best on the first task first."""
     found = []
-    for run in sorted((RUNS / "darcy").glob("*model=*")):
+    for run in sorted((RUNS / tasks[0]).glob("*model=*")):
         name = run.name.partition("model=")[2]
         facts = json.loads((run / "run.json").read_text())
-        others = [RUNS / task / run.name for task in TASKS[1:]]
-        each = [errors(run), *(errors(other) if (other / "evaluation.json").exists() else None for other in others)]
+        each = [errors(RUNS / task / run.name) for task in tasks]
         found.append((name, facts["parameters"], each, step_milliseconds(run)))
     return sorted(found, key=lambda row: row[2][0][0])
 
 
 def table() -> None:
-    """The table of the page."""
-    print("| `zoo@model=` | parameters | ms a step | Darcy | twice | Burgers | twice | elliptic | twice |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
-    for name, parameters, each, milliseconds in rows():
-        cells = [f"{100 * pair[0]:.2g} | {pair[1] / pair[0]:.2f}" if pair else "- | -" for pair in each]
-        print(f"| `{name}` | {parameters:,} | {milliseconds:.0f} |", " | ".join(cells), "|", flush=True)
+    """The table of the page, of the tasks that have run."""
+    tasks = tuple(task for task in TASKS if (RUNS / task).exists())
+    titles = "".join(f" {task}, % | on twice |" for task in tasks)
+    print(f"| `zoo@model=` | parameters | ms a step |{titles}\n|---|--:|--:|{'--:|--:|' * len(tasks)}")
+    for name, parameters, each, milliseconds in rows(tasks):
+        cells = " | ".join(f"{100 * here:.2g} | {twice / here:.2f}" for here, twice in each)
+        print(f"| `{name}` | {parameters:,} | {milliseconds:.0f} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":
