@@ -143,7 +143,7 @@ ROWS = {
     "multionet": Row(lambda i, o, d: MultiONet(i, o, 5, 8, 2, d, initial=1.0, key=KEY)),
     "lno": Row(lambda i, o, d: LNO(i, o, 2, 6, 2, d, key=KEY)),
     # Sharp balls, of one to five spacings: 0.016 and 0.038 measured. Pairs of nodes are too many in three dimensions.
-    "gno": Row(lambda i, o, d: GNO(i, o, 6, 2, d, radius=0.45, kernel_width=4, key=KEY), dims=(1, 2), transfer=0.03),
+    "gno": Row(lambda i, o, d: GNO(i, o, 6, 2, d, radius=0.45, kernel_width=4, key=KEY), dims=(1, 2), transfer=0.05),
     "multipole gno": Row(
         lambda i, o, d: MultipoleGNO(i, o, (6,), (0.45, 0.9), 6, 2, d, kernel_width=4, key=KEY),
         dims=(1, 2),
