@@ -1,6 +1,5 @@
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -12,7 +11,7 @@ from ..fields import GridField
 from ..grids import Fourier, Grid
 from ..solvers import ETDRK4, EvolutionProblem, solve
 from ._dataset import Dataset
-from ._evolve import AbstractEvolving, trajectories, until
+from ._evolve import AbstractPeriodic, trajectories, until
 from ._generate import Samples, check_nested
 from ._pairs import AbstractPair, pairs
 from ._random_fields import GaussianRandomField
@@ -106,14 +105,8 @@ def burgers_unit_frames(
     return trajectories(system, samples, resolution, key, solve_at, progress, name="burgers_unit_frames", **facts)
 
 
-class _Frames(AbstractEvolving):
-    stepper: ClassVar[Any] = ETDRK4
-    times: tuple[float, ...] = eqx.field(static=True)
-    dt: float = eqx.field(static=True)
+class _Frames(AbstractPeriodic):
     viscosity: float = eqx.field(static=True)
-
-    def grid(self, n: int) -> Grid:
-        return Grid(x=Fourier(n, length=1.0))
 
     def start(self, grid: Grid, fine: Grid, key: Array) -> GridField:
         return GaussianRandomField(2.0, 5.0, 25.0).sample(grid, key=key).resample(fine)

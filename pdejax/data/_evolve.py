@@ -14,7 +14,7 @@ from jaxtyping import Array
 from ..equations import AbstractEvolution
 from ..fields import GridField
 from ..grids import AbstractAxis, Fourier, Grid
-from ..solvers import EvolutionProblem, solve
+from ..solvers import ETDRK4, EvolutionProblem, solve
 from ._generate import Samples, check_nested, chunk_size, generate, relative_distance, selected
 from ._trajectories import Trajectories
 
@@ -40,6 +40,18 @@ class AbstractEvolving(eqx.Module):
     @abc.abstractmethod
     def equation(self, grid: Grid) -> AbstractEvolution:
         """The equation, with its fields on a grid."""
+
+
+class AbstractPeriodic(AbstractEvolving):
+    """What evolves on a periodic box of length one, solved by ETDRK4."""
+
+    stepper: ClassVar[Any] = ETDRK4
+    axes: ClassVar[tuple[str, ...]] = ("x",)
+    times: tuple[float, ...] = eqx.field(static=True)
+    dt: float = eqx.field(static=True)
+
+    def grid(self, n: int) -> Grid:
+        return Grid(**{name: Fourier(n, length=1.0) for name in self.axes})
 
 
 def frames(system: AbstractEvolving, u: GridField) -> Array:

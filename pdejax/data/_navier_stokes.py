@@ -10,7 +10,7 @@ from ..equations import AbstractEvolution, KolmogorovFlow, NavierStokesVorticity
 from ..fields import GridField
 from ..grids import Fourier, Grid
 from ..solvers import ETDRK4
-from ._evolve import AbstractEvolving, trajectories, until
+from ._evolve import AbstractEvolving, AbstractPeriodic, trajectories, until
 from ._generate import Samples
 from ._random_fields import GaussianRandomField
 from ._trajectories import Trajectories
@@ -94,14 +94,9 @@ def _forced(name, viscosity, span, samples, resolution, key, solve_at, dt, progr
     )
 
 
-class _Forced(AbstractEvolving):
-    stepper: ClassVar[Any] = ETDRK4
-    times: tuple[float, ...] = eqx.field(static=True)
-    dt: float = eqx.field(static=True)
+class _Forced(AbstractPeriodic):
+    axes: ClassVar[tuple[str, ...]] = ("x", "y")
     viscosity: float = eqx.field(static=True)
-
-    def grid(self, n: int) -> Grid:
-        return Grid(x=Fourier(n, length=1.0), y=Fourier(n, length=1.0))
 
     def start(self, grid: Grid, fine: Grid, key: Array) -> GridField:
         return GaussianRandomField(2.5, 7.0).sample(grid, key=key).resample(fine)

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -7,9 +7,8 @@ from jaxtyping import Array
 
 from ..equations import AbstractEvolution, FisherKPP, NavierStokesVorticity
 from ..fields import GridField
-from ..grids import Fourier, Grid
-from ..solvers import ETDRK4
-from ._evolve import AbstractEvolving, trajectories, until
+from ..grids import Grid
+from ._evolve import AbstractPeriodic, trajectories, until
 from ._gaussian_process import GaussianProcess, PeriodicKernel
 from ._generate import Samples
 from ._trajectories import Trajectories
@@ -58,14 +57,8 @@ def nsm_navier_stokes(
     return trajectories(system, samples, resolution, key, solve_at, progress, name="nsm_navier_stokes", **facts)
 
 
-class _Reaction(AbstractEvolving):
-    stepper: ClassVar[Any] = ETDRK4
-    times: tuple[float, ...] = eqx.field(static=True)
-    dt: float = eqx.field(static=True)
+class _Reaction(AbstractPeriodic):
     diffusivity: float = eqx.field(static=True)
-
-    def grid(self, n: int) -> Grid:
-        return Grid(x=Fourier(n, length=1.0))
 
     def start(self, grid: Grid, fine: Grid, key: Array) -> GridField:
         u = GaussianProcess(PeriodicKernel(0.2)).sample(self.grid(64), key=key)
@@ -76,14 +69,9 @@ class _Reaction(AbstractEvolving):
         return FisherKPP(self.diffusivity, 5.0)
 
 
-class _Decay(AbstractEvolving):
-    stepper: ClassVar[Any] = ETDRK4
-    times: tuple[float, ...] = eqx.field(static=True)
-    dt: float = eqx.field(static=True)
+class _Decay(AbstractPeriodic):
+    axes: ClassVar[tuple[str, ...]] = ("x", "y")
     viscosity: float = eqx.field(static=True)
-
-    def grid(self, n: int) -> Grid:
-        return Grid(x=Fourier(n, length=1.0), y=Fourier(n, length=1.0))
 
     def start(self, grid: Grid, fine: Grid, key: Array) -> GridField:
         w = GaussianProcess(PeriodicKernel(0.8)).sample(self.grid(64), key=key)

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -9,8 +8,7 @@ from jaxtyping import Array
 from ..equations import AbstractEvolution, Burgers, FisherKPP
 from ..fields import GridField
 from ..grids import Fourier, Grid
-from ..solvers import ETDRK4
-from ._evolve import AbstractEvolving, trajectories, until
+from ._evolve import AbstractPeriodic, trajectories, until
 from ._generate import Samples, chunk_size, generate
 from ._pdebench_waves import RandomWaves
 from ._trajectories import Trajectories
@@ -92,14 +90,8 @@ class _Shift(eqx.Module):
         return (RandomWaves().draw(key)(jnp.asarray(x[:, None], jnp.result_type(float))),)
 
 
-class _Burgers(AbstractEvolving):
-    stepper: ClassVar[Any] = ETDRK4
-    times: tuple[float, ...] = eqx.field(static=True)
-    dt: float = eqx.field(static=True)
+class _Burgers(AbstractPeriodic):
     viscosity: float = eqx.field(static=True)
-
-    def grid(self, n: int) -> Grid:
-        return Grid(x=Fourier(n, length=1.0))
 
     def start(self, grid: Grid, fine: Grid, key: Array) -> GridField:
         return GridField.from_function(RandomWaves().draw(key), fine)
@@ -108,15 +100,9 @@ class _Burgers(AbstractEvolving):
         return Burgers(viscosity=self.viscosity / np.pi)
 
 
-class _Reaction(AbstractEvolving):
-    stepper: ClassVar[Any] = ETDRK4
-    times: tuple[float, ...] = eqx.field(static=True)
-    dt: float = eqx.field(static=True)
+class _Reaction(AbstractPeriodic):
     diffusivity: float = eqx.field(static=True)
     growth: float = eqx.field(static=True)
-
-    def grid(self, n: int) -> Grid:
-        return Grid(x=Fourier(n, length=1.0))
 
     def start(self, grid: Grid, fine: Grid, key: Array) -> GridField:
         return GridField.from_function(RandomWaves().draw_scaled(key), fine)

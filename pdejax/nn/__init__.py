@@ -41,7 +41,6 @@ from ._embeddings import nodes as nodes
 from ._feed_forward import FeedForward as FeedForward
 from ._fixed_point import FixedPoint as FixedPoint
 from ._fourier_block import FourierBlock as FourierBlock
-from ._fourier_block import LiftProject as LiftProject
 from ._fourier_layer import FourierLayer as FourierLayer
 from ._frozen import Frozen as Frozen
 from ._gelu import gelu as gelu
@@ -55,6 +54,7 @@ from ._jacobian_penalty import jacobian_penalty as jacobian_penalty
 from ._kernel_integral import KernelIntegral as KernelIntegral
 from ._latent_spectral import LatentSpectral as LatentSpectral
 from ._lengthened import lengthened as lengthened
+from ._lift_project import LiftProject as LiftProject
 from ._linearizer import Linearizer as Linearizer
 from ._lipschitz import SpectralNorm as SpectralNorm
 from ._lipschitz import lipschitz_bound as lipschitz_bound

@@ -8,7 +8,7 @@ from ..grids import Grid
 from ._checks import check_counts, check_ndim
 from ._embeddings import BasisFeatures
 from ._feed_forward import FeedForward
-from ._fourier_block import PROJECTION
+from ._lift_project import PROJECTION
 from ._pointwise import Pointwise
 
 

@@ -10,7 +10,9 @@ from ..nn import ContractingModes, FeedForward, LiftProject, Pointwise, Spectral
 
 
 class StabilisedFNO(eqx.Module):
-    """Fourier neural operator for long rollouts: no linear map in it enlarges anything, no mode grows.
+    """Fourier neural operator for longer rollouts: no linear map in it enlarges anything, and high modes stay empty.
+
+    Each layer adds to what it is given, so the whole may still grow in a rollout (`experiments/stability`).
 
     `v_{l+1} = v_l + W_l C_l(M_l v_l)` with a `FeedForward` `M_l` of four times the width, the filter
     `C_l v = sum_k sigmoid(m_k) exp(i phi_k) v_k` (`nn.ContractingModes`) on an ellipsoid of modes, and pointwise `W_l`.
@@ -25,8 +27,8 @@ class StabilisedFNO(eqx.Module):
     **Raises** `ValueError` for a wrong channel count or dimension, or a grid with too few nodes.
 
     Source: McCabe, Harrington, Subramanian & Brown 2023, Towards stability of autoregressive neural operators, section
-    4. Deviations: coordinates of `FNO` in place of a trained field of positions, which belongs
-    to one grid; weights below norm one are not enlarged.
+    4. Deviations: coordinates of `FNO` in place of a trained field of positions, which belongs to one grid; weights
+    below norm one are not enlarged.
     """
 
     around: LiftProject
