@@ -38,7 +38,7 @@ if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
     folder = Path("runs/mixture")
     folder.mkdir(parents=True, exist_ok=True)
-    for seed, (name, samples) in enumerate({"train": 4000, "test": 2000}.items()):
+    for seed, (name, samples) in enumerate({"train": 16000, "test": 2000}.items()):
         keys = jax.random.split(jax.random.key(seed), samples)
         x, y = jax.lax.map(pair, keys, batch_size=500)
         np.savez(folder / f"{name}.npz", x=np.asarray(x, np.float32), y=np.asarray(y, np.float32))

@@ -1,6 +1,6 @@
 """Go on training each operator on one unseen initial state, still without labels; a picture of the last one.
 
-PYTHONPATH=. python experiments/pino/instances.py runs/pino/fno/seed=*/model.eqx
+PYTHONPATH=. python experiments/pino/instances.py runs/pino/mild/seed=*/model.eqx
 """
 
 import json
@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 import pdejax as pj
-from pdejax.objectives import SobolevSquare, SpectralResidual, TimeMean, mean_square
+from pdejax.objectives import MildResidual, SobolevSquare, SpectralResidual, TimeMean, mean_square
 from pdejax.training import evaluate, fit, load_model
 
 STEPS = 2000
@@ -28,19 +28,23 @@ data = pj.data.read(
 data = pj.data.Dataset(
     data.inputs.astype("float32"), data.targets.astype("float32"), data.grid, target_grid=data.target_grid
 )
-measures = {"square": mean_square, "dual": TimeMean(SobolevSquare(-1.0))}
+burgers = pj.equations.Burgers(viscosity=0.01)
+losses = {
+    "square": SpectralResidual(burgers, mean_square),
+    "dual": SpectralResidual(burgers, TimeMean(SobolevSquare(-1.0))),
+    "mild": MildResidual(burgers),
+}
 optimizer = optax.adam(optax.cosine_decay_schedule(3e-4, STEPS))
 one = data[:1]
 
 for path in sys.argv[1:]:
     model = load_model(path)
-    for name, measure in measures.items():
-        loss = SpectralResidual(pj.equations.Burgers(viscosity=0.01), measure)
+    for name, loss in losses.items():
         settings = {"loss": loss, "optimizer": optimizer, "steps": STEPS, "batch_size": 1, "key": jax.random.key(0)}
         tuned = fit(model, pj.data.unlabelled(one), **settings).model
         before, after = (evaluate(m, one) for m in (model, tuned))
         errors = [float(e.errors["relative_l2"][0]) for e in (before, after)]
-        print(json.dumps({"model": path, "measure": name, "before": errors[0], "after": errors[1]}), flush=True)
+        print(json.dumps({"model": path, "loss": name, "before": errors[0], "after": errors[1]}), flush=True)
     fields = [np.asarray(u)[0, 0] for u in (one.targets, before.predictions, after.predictions)]
 
 truth, *found = fields

@@ -11,6 +11,7 @@ from ._errors import relative_l2 as relative_l2
 from ._errors import spectrum_error as spectrum_error
 from ._frame_residual import FrameResidual as FrameResidual
 from ._marched_residual import MarchedResidual as MarchedResidual
+from ._mild_residual import MildResidual as MildResidual
 from ._on_grid import OnGrid as OnGrid
 from ._residual import mean_squared_residual as mean_squared_residual
 from ._residual import residual_loss as residual_loss

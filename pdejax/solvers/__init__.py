@@ -118,6 +118,7 @@ from .time import SinglyTASE as SinglyTASE
 from .time import Strang as Strang
 from .time import Symplectic as Symplectic
 from .time import Theta as Theta
+from .time import mild_image as mild_image
 from .time import stable_dt as stable_dt
 from .time.parallel import ParallelInTime as ParallelInTime
 from .volume import HLL as HLL

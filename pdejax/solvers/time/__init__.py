@@ -19,6 +19,7 @@ from ._implicit import ESDIRK4 as ESDIRK4
 from ._implicit import SDIRK2 as SDIRK2
 from ._implicit import SDIRK3 as SDIRK3
 from ._implicit import Theta as Theta
+from ._mild import mild_image as mild_image
 from ._runge_kutta import RK4 as RK4
 from ._runge_kutta import SSPRK2 as SSPRK2
 from ._runge_kutta import SSPRK3 as SSPRK3
