@@ -1,6 +1,6 @@
 """Forecasts, statistics and longer rings with the closures of configs/lorenz96/closure.yaml, beside a cubic polynomial.
 
-python experiments/lorenz96/rollouts.py runs/lorenz96/many.h5 runs/lorenz96/closure runs/lorenz96/many
+python experiments/lorenz96/rollouts.py runs/lorenz96/train.h5 runs/lorenz96/closure runs/lorenz96/few
 """
 
 import json

@@ -65,6 +65,11 @@ class Grid(eqx.Module):
             self.index(name)
         return type(self)(**{**dict(zip(self.names, self.axes, strict=True)), **axes})
 
+    def without(self, name: str) -> Self:
+        """The grid of the other axes. **Raises** `ValueError` for a name that it does not have."""
+        self.index(name)
+        return type(self)(**{n: axis for n, axis in zip(self.names, self.axes, strict=True) if n != name})
+
     def with_axes(self, axes) -> Self:
         """The same names with other axes."""
         return type(self)(**dict(zip(self.names, axes, strict=True)))

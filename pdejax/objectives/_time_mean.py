@@ -6,7 +6,6 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ..fields import GridField
-from ..grids import Grid
 
 
 class TimeMean(eqx.Module):
@@ -23,6 +22,6 @@ class TimeMean(eqx.Module):
     def __call__(self, r: GridField) -> Array:
         if r.names[:1] != ("t",) or len(r.names) < 2:
             raise ValueError(f'TimeMean needs a field of ("t", *space), this one has coordinates {r.names}.')
-        space = Grid(**dict(zip(r.names[1:], r.grid.axes[1:], strict=True)))
+        space = r.grid.without("t")
         each = jax.vmap(lambda values: self.measure(GridField(values, space)), in_axes=1)(r.values)
         return jnp.mean(each)

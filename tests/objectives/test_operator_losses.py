@@ -2,18 +2,20 @@
 
 import jax
 import jax.numpy as jnp
+import jax.test_util
 import numpy as np
 import optax
 import pytest
 
 import pdejax as pj
 from pdejax.data import Dataset, unlabelled
-from pdejax.equations import Diffusion, FisherKPP, Poisson
+from pdejax.equations import Burgers, Diffusion, FisherKPP, Poisson
 from pdejax.nn import SpectralConv
 from pdejax.objectives import (
     FrameMean,
     FrameResidual,
     MarchedResidual,
+    MildResidual,
     OnGrid,
     RelativeSobolev,
     RelativeWaveH1,
@@ -180,3 +182,23 @@ def test_a_measure_of_each_time():
     np.testing.assert_allclose(found, np.mean((1 + time.points) ** 2) / 20, rtol=1e-12)
     with pytest.raises(ValueError, match='"t"'):
         TimeMean(mean_square)(field(lambda x: x, pj.Grid(x=pj.Fourier(12))))
+
+
+def test_mild_residual_is_the_error_where_the_equation_is_linear():
+    space, time = pj.Fourier(16, length=1.0), pj.Uniform(6, 0.2)
+    wave = lambda t, x: jnp.exp(-0.4 * jnp.pi**2 * t) * jnp.cos(2 * jnp.pi * x)
+    exact = field(wave, pj.Grid(t=time, x=space))
+    start = field(lambda x: wave(0.0, x), pj.Grid(x=space))
+    loss = MildResidual(Diffusion(0.1))
+    wrong = exact.with_values(exact.values + 0.1 * jax.random.normal(jax.random.key(0), exact.values.shape))
+    np.testing.assert_allclose(loss(wrong, start), relative_l2(wrong, exact), rtol=1e-12)
+    np.testing.assert_allclose(loss(wrong, exact), loss(wrong, start), rtol=1e-12)
+    assert loss(exact, start) < 1e-12
+
+
+def test_gradient_of_the_mild_residual():
+    space, time = pj.Fourier(8, length=1.0), pj.Uniform(5, 0.2)
+    start = field(lambda x: jnp.sin(2 * jnp.pi * x), pj.Grid(x=space))
+    u = field(lambda t, x: (1 + t) * jnp.sin(2 * jnp.pi * x), pj.Grid(t=time, x=space))
+    loss = lambda values: MildResidual(Burgers(0.1), mean_squared_error)(u.with_values(values), start)
+    jax.test_util.check_grads(loss, (u.values,), order=1, modes=("rev", "fwd"))

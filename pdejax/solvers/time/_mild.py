@@ -36,7 +36,7 @@ def mild_image(equation: AbstractEvolution, history: GridField, start: GridField
             f"a mild form needs a history on ('t', {', '.join(map(repr, start.names))}) with evenly spaced times that "
             f"begin with those of its start, got coordinates {names} with {times!r}; write Uniform(51) for the times."
         )
-    space, dt = Grid(**dict(zip(names[1:], history.grid.axes[1:], strict=True))), times.spacing
+    space, dt = history.grid.without("t"), times.spacing
     grid = working_grid(space, dealias)
     problem = EvolutionProblem(equation, start, t0=times.start, t1=times.start + times.length)
 
