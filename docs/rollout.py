@@ -32,7 +32,7 @@ def draw(frames: dict[str, np.ndarray], rollout: dict[str, Any]) -> Any:
         growth, spectrum = right.subplots(2)
         growth.fill_between(rollout["times"], rollout["p10"], rollout["p90"], color=palette.series[0], alpha=0.25)
         growth.plot(rollout["times"], rollout["median"], color=palette.series[0])
-        growth.set(ylim=(0, None), xlabel="t", title="relative L2 error")
+        growth.set(ylim=(0, None), xlabel="t", xticks=times, title="relative L2 error")
         shells = np.asarray(rollout["wavenumbers"]) / (2 * np.pi)
         for name, colour, style in (("truth", palette.ink, "-"), ("prediction", palette.series[1], "--")):
             spectrum.loglog(shells[1:], np.asarray(rollout["spectrum"][name])[1:], style, color=colour, label=name)
@@ -45,5 +45,5 @@ def draw(frames: dict[str, np.ndarray], rollout: dict[str, Any]) -> Any:
 if __name__ == "__main__":
     (test,) = json.loads((RUN / "evaluation.json").read_text())["tests"]
     with np.load(RUN / "figures" / "rollouts.npz") as file:
-        render(draw(dict(file), test["rollout"]), (7.6, 4.2), PICTURE)
+        render(draw(dict(file), test["rollout"]), (7.6, 3.5), PICTURE)
     print(f"{PICTURE.name}: {PICTURE.stat().st_size / 1e3:.0f} kB")
