@@ -31,7 +31,8 @@ class LatentSpectral(eqx.Module):
     **Raises** `ValueError` for a wrong channel count or dimension, or if the heads do not divide the channels.
 
     Source: Wu, Hu, Luo, Wang & Long 2023, Solving high-dimensional PDEs with latent spectral models. Deviations: the
-    quadrature, the smaller patches at the end, and no weight for `sin 0`.
+    quadrature, the smaller patches at the end, and no weight for `sin 0`. Tokens and series begin as theirs, drawn
+    uniformly within `1 / channels`.
     """
 
     keys: Pointwise
@@ -51,8 +52,8 @@ class LatentSpectral(eqx.Module):
             )
         a, b, c, d, e = jax.random.split(key, 5)
         self.keys, self.values, self.queries = (Pointwise(channels, channels, key=k) for k in (a, b, c))
-        self.latent = jax.random.uniform(d, (heads, tokens, channels // heads))
-        self.series = jax.random.uniform(e, (2 * _WAVES - 1, channels)) / channels**2
+        self.latent = jax.random.uniform(d, (heads, tokens, channels // heads)) / channels
+        self.series = jax.random.uniform(e, (2 * _WAVES - 1, channels)) / channels
         self.patch, self.ndim = patch, ndim
 
     def __call__(self, v: GridField) -> GridField:

@@ -1,4 +1,5 @@
 import functools
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -22,8 +23,9 @@ class LatentSpectralModel(eqx.Module):
     except to the last. Boundaries as for `FNO`; convolutions and patches count nodes, so another resolution is another
     operator.
 
-    **Arguments:** `levels` scales; `patch` nodes per axis of the patches of `LatentSpectral`; `heads` divides `width`;
-    `spectral=False` leaves the blocks out (`S v = v`): the U-Net they are compared with.
+    **Arguments:** `levels` scales; `block(channels, ndim=ndim, key=key)` makes the block of a scale, patches of 3 nodes
+    per axis and 8 heads as it stands: `functools.partial(nn.LatentSpectral, patch=4, heads=2)`. `block=None` is the
+    U-Net without blocks that the authors compare with.
 
     **Shapes:** field `(in_channels, *n)` to field `(out_channels, *n)`; no size need divide `n`.
 
@@ -47,9 +49,7 @@ class LatentSpectralModel(eqx.Module):
         levels: int,
         ndim: int,
         *,
-        patch: int = 3,
-        heads: int = 8,
-        spectral: bool = True,
+        block: Callable[..., LatentSpectral] | None = functools.partial(LatentSpectral, patch=3),
         key: PRNGKeyArray,
     ):
         check_counts("LatentSpectralModel", levels=levels)
@@ -62,8 +62,7 @@ class LatentSpectralModel(eqx.Module):
         self.down = tuple(
             _Convolutions(came, made, ndim, stride=2 if s else 1, key=k) for s, (came, made, k, *_) in enumerate(layers)
         )
-        block = functools.partial(LatentSpectral, patch=patch, ndim=ndim, heads=heads)
-        self.blocks = tuple(block(made, key=k) if spectral else None for _, made, _, k, _ in layers)
+        self.blocks = tuple(None if block is None else block(made, ndim=ndim, key=k) for _, made, _, k, _ in layers)
         self.up = tuple(_Convolutions(2 * made, came, ndim, key=k) for came, made, _, _, k in layers[:-1])
 
     def __call__(self, a: GridField) -> GridField:
