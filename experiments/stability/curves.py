@@ -19,7 +19,7 @@ labels = {
 }
 figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.2))
 for i, (name, label) in enumerate(labels.items()):
-    for path in sorted(folder.glob(f"{name}/*/evaluation.json")):
+    for path in sorted((folder / name).rglob("evaluation.json")):
         (test,) = json.loads(path.read_text())["tests"]
         errors, rollout = test["errors"], test["rollout"]
         mean, stable = np.array(rollout["mean"]), np.array(errors["steps_before_divergence"])
@@ -28,13 +28,13 @@ for i, (name, label) in enumerate(labels.items()):
         largest = np.array(errors["largest_energy"])
         row |= {"largest energy, worst, median": [round(float(f(largest)), 3) for f in (np.max, np.median)]}
         row |= {"error of the spectrum at the end": round(rollout["spectrum_errors"][-1], 4)}
-        print(path.parent.parent.name, path.parent.name, json.dumps(row))
+        print(path.parent.relative_to(folder), json.dumps(row))
         steps = np.arange(1, len(mean) + 1)
         axes[0].loglog(steps, np.array(rollout["median"]), color=f"C{i}", lw=1)
         axes[1].loglog(steps, np.array(rollout["energy"]), color=f"C{i}", lw=1)
         k = np.array(rollout["wavenumbers"]) / (2 * np.pi)
         (line,) = axes[2].loglog(k[1:], np.array(rollout["spectrum"]["prediction"])[1:], color=f"C{i}", lw=1)
-    if list(folder.glob(f"{name}/*/evaluation.json")):
+    if (folder / name).is_dir():
         line.set_label(label)
 axes[2].loglog(k[1:], np.array(rollout["spectrum"]["truth"])[1:], "k", lw=1.5, label="truth")
 axes[0].axhline(1, color="0.7", lw=0.8)
