@@ -6,7 +6,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-RUNS, SEEDS = Path("runs/latent_spectral"), (0, 1, 2)
+RUNS = Path("runs/latent_spectral")
+SEEDS = sorted(int(path.parent.name.removeprefix("seed=")) for path in RUNS.glob("spectral/*/evaluation.json"))
 
 
 def errors(run):
@@ -22,10 +23,9 @@ if __name__ == "__main__":
     ratio = spectral.mean(axis=1) / plain.mean(axis=1)
     print(f"with over without: {ratio.round(3)}, of the means {spectral.mean() / plain.mean():.3f}")
     figure, axis = plt.subplots(figsize=(4.2, 4), layout="constrained")
-    for seed in SEEDS:
-        axis.loglog(plain[seed], spectral[seed], ".", ms=4, label=f"seed {seed}")
-    ends = [min(plain.min(), spectral.min()), max(plain.max(), spectral.max())]
-    axis.plot(ends, ends, "k", lw=0.8)
-    axis.set(xlabel="relative L2 error without spectral blocks", ylabel="with them", title="100 unseen samples")
+    for seed, x, y in zip(SEEDS, plain, spectral, strict=True):
+        axis.plot(100 * x, 100 * y, ".", ms=4, label=f"seed {seed}")
+    axis.axline((0, 0), slope=1, color="k", lw=0.8)
+    axis.set(xlabel="relative L2 error without spectral blocks, %", ylabel="with them, %", title="100 unseen samples")
     axis.legend()
     figure.savefig(Path(__file__).parent / "errors.png", dpi=100)
