@@ -40,6 +40,10 @@ class AbstractLinearPart(eqx.Module):
         """Whether a mode may grow by `L` alone."""
         return True
 
+    def damping(self) -> "AbstractLinearPart":
+        """`L` without the growth of modes, where it is known mode by mode, else `L` itself."""
+        return self
+
     @abc.abstractmethod
     def product(self) -> AbstractOperator:
         """`v -> L v`."""
@@ -88,6 +92,12 @@ class Diagonal(AbstractLinearPart):
     def grows(self) -> bool:
         known = isinstance(self.symbol, np.ndarray) and not self.coupled
         return not known or bool(np.max(np.real(self._argument())) > 0)
+
+    def damping(self) -> "Diagonal":
+        if self.coupled:
+            return self
+        xp = np if isinstance(self.symbol, np.ndarray) else jnp
+        return Diagonal(self.symbol - xp.maximum(xp.real(self.symbol), 0), self.coupled, self.dtype)
 
     def product(self) -> Multiplier:
         return self._tables({"L": self._argument()})["L"]

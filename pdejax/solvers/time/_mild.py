@@ -17,10 +17,12 @@ from ._system import ModalSystem, on_grid, working_grid
 def mild_image(equation: AbstractEvolution, history: GridField, start: GridField, *, dealias: float = 1.5) -> GridField:
     """One Picard iteration on a whole history: `(P u)(t) = exp(t L) a + int_0^t exp((t - s) L) N(u(s), s) ds`.
 
-    `L` is the linear and `N` the nonlinear part of `equation`, `a` the field `start`. The history that is its own image
-    is the mild solution. Between two frames N is taken as linear in time, everything else is exact (exponential
-    trapezoidal rule): of the fixed point this makes an error of order two in the spacing of the times. No derivative in
-    time is taken, so errors of a history are neither enlarged nor hidden by their frequency.
+    `L` is the linear and `N` the nonlinear part of `equation`, `a` the field `start`. Where a mode grows by the linear
+    part, its growth counts as nonlinear, so that `exp(t L)` enlarges no error. The history that is its own image is the
+    mild solution.
+
+    Between two frames N is taken as linear in time, everything else is exact (exponential trapezoidal rule): of the
+    fixed point this makes an error of order two in the spacing of the times. No derivative in time is taken.
 
     **Shapes:** `history` `(channels, nt, *n)` on `("t", *space)`, its axis `"t"` a `Uniform` one whose first node is
     the time of `start`, `(channels, *n)` on `space`; result like `history`.
@@ -45,10 +47,17 @@ def mild_image(equation: AbstractEvolution, history: GridField, start: GridField
         return ModalSystem(on_grid(state, grid), has_boundary_data(grid))
 
     weights = {"exp": phi(0), "before": phi(1, dt) + phi(2, -dt), "after": phi(2, dt)}
-    tables = linear_part(blank(problem, grid), dt).exponentials(dt, weights)
+    linear = linear_part(blank(problem, grid), dt)
+    damping = linear.damping()
+    tables = damping.exponentials(dt, weights)
     frames = jnp.moveaxis(history.values, 1, 0)
-    nonlinear = system(start.values).nonlinear()
-    rates = jax.vmap(lambda u, t: nonlinear(system(u).start(), t))(frames, jnp.asarray(times.points, history.dtype))
+    whole, damped, nonlinear = linear.product(), damping.product(), system(start.values).nonlinear()
+
+    def rate(values: Array, t: Array) -> Array:
+        v = system(values).start()
+        return nonlinear(v, t) + (whole(v) - damped(v))
+
+    rates = jax.vmap(rate)(frames, jnp.asarray(times.points, history.dtype))
     sources = jax.vmap(tables["before"])(rates[:-1]) + jax.vmap(tables["after"])(rates[1:])
 
     def step(v: Array, source: Array) -> tuple[Array, Array]:
