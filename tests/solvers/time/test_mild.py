@@ -77,3 +77,14 @@ def test_times_must_be_those_of_a_history():
             mild_image(Diffusion(0.1), u, start)
     with pytest.raises(ValueError, match="history on"):
         mild_image(Diffusion(0.1), start, start)
+
+
+def test_growth_of_modes_is_not_in_the_exponential():
+    """The image of nothing is what the linear part leaves of the start, at most all of it."""
+    space, times = pj.Fourier(8, length=1.0), pj.Uniform(6)
+    start = pj.GridField.from_function(lambda x: jnp.cos(2 * jnp.pi * x), pj.Grid(x=space))
+    nothing = pj.GridField(jnp.zeros((1, 6, 8)), pj.Grid(t=times, x=space))
+    for growth in (50.0, 0.1):
+        found = mild_image(FisherKPP(0.01, growth), nothing, start)
+        rate = min(growth - 0.04 * np.pi**2, 0.0)
+        np.testing.assert_allclose(found.values[0, :, 0], np.exp(rate * times.points), rtol=1e-12)
