@@ -41,23 +41,22 @@ def errors(run):
 
 if __name__ == "__main__":
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
-    # In the order of the settings: from random weights, and from one trained operator.
-    for colour, (prefix, label) in enumerate((("", "each for itself"), ("further-", "begun as one"))):
-        found = {e: errors(f"{prefix}{e}") for e in EXPERTS}
-        for style, (what, statistic) in zip("-:", (("mean", np.mean), ("largest", np.max)), strict=True):
-            each = np.stack([statistic(found[e][0], axis=1) for e in EXPERTS])
-            print(f"{label}, {what}: over one expert", *(each / each[0]).astype(float).round(3).tolist(), flush=True)
-            left.loglog(EXPERTS, each.mean(axis=1), style, color=f"C{colour}", label=f"{label}, {what}")
-            left.loglog(EXPERTS, each, ".", color=f"C{colour}")
-    depth, last = np.stack([depths(m.router) for m in found[16][1]]), found[16][0]
-    if (RUNS / "wide").is_dir():
-        wide, _ = errors("wide")
-        for style, (what, statistic) in zip("-:", (("mean", np.mean), ("largest", np.max)), strict=True):
-            print(f"16 over width 32, {what}: {(statistic(last, axis=1) / statistic(wide, axis=1)).round(3)}")
-            left.axhline(statistic(wide, axis=1).mean(), color="k", ls=style, lw=0.8, label=f"width 32, {what}")
+    found = {e: errors(f"further-{e}") for e in EXPERTS}
+    wide, _ = errors("wide")
+    last = found[EXPERTS[-1]][0]
+    for style, (what, statistic) in zip("-:", (("mean", np.mean), ("largest", np.max)), strict=True):
+        each = np.stack([statistic(found[e][0], axis=1) for e in EXPERTS])
+        print(f"{what}, over one expert:", *(each / each[0]).astype(float).round(3).tolist(), flush=True)
+        print(f"{what}, means of the seeds:", each.mean(axis=1).round(5).tolist())
+        print(f"{what}, over one FNO of width 32: {(statistic(last, axis=1) / statistic(wide, axis=1)).round(3)}")
+        left.loglog(EXPERTS, each.mean(axis=1), f"C0{style}", label=what)
+        left.loglog(EXPERTS, each, "C0.")
+        left.axhline(statistic(wide, axis=1).mean(), color="k", ls=style, lw=0.8, label=f"one of width 32, {what}")
     left.set_xticks(EXPERTS, map(str, EXPERTS))
+    left.minorticks_off()
     left.set(xlabel="experts of width 8", ylabel="relative L2 error")
     left.legend(fontsize="x-small")
+    depth = np.stack([depths(m.router) for m in found[EXPERTS[-1]][1]])
     edges = np.quantile(depth, np.linspace(0, 1, 6))
     for low, high in zip(edges[:-1], edges[1:], strict=True):
         some = (depth >= low) & (depth <= high)
