@@ -15,6 +15,7 @@ labels = {
     "all": "FNO, all modes",
     "half": "FNO, half of the modes",
     "stabilised": "StabilisedFNO",
+    "stabilised-long": "StabilisedFNO, 40 epochs",
     "dynamic": "StabilisedFNO, filter from the field",
 }
 figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.2))
