@@ -13,7 +13,9 @@ from pdejax.data import read
 from pdejax.nn import resampled
 from pdejax.training import evaluate, load_model
 
-RUNS, SEEDS, EXPERTS = Path("runs/mixture"), (0, 1, 2), (1, 4, 16)
+RUNS, EXPERTS = Path("runs/mixture"), (1, 4, 16)
+# Those that all sizes have.
+SEEDS = [s for s in range(10) if (RUNS / f"further-{EXPERTS[-1]}" / f"seed={s}" / "model.eqx").exists()]
 TEST = read(RUNS / "test.npz", grid=Grid(x=Fourier(64, length=1.0)))
 
 
