@@ -151,3 +151,10 @@ def test_padding_keeps_values_at_shared_nodes(shape):
 def test_bad_axes_are_refused_with_advice(make, word):
     with pytest.raises(ValueError, match=word):
         make()
+
+
+def test_a_grid_without_an_axis():
+    grid = pj.Grid(t=pj.Uniform(5), x=pj.Fourier(8), y=pj.Sine(7))
+    assert grid.without("t").names == ("x", "y") and grid.without("x").shape == (5, 7)
+    with pytest.raises(ValueError, match="no axis 'z'"):
+        grid.without("z")
