@@ -96,6 +96,7 @@ from ._symmetrised import FarEnds as FarEnds
 from ._symmetrised import Symmetrised as Symmetrised
 from ._symmetrised import box_images as box_images
 from ._symmetrised import exchanges as exchanges
+from ._voronoi_weights import voronoi_weights as voronoi_weights
 
 if typing.TYPE_CHECKING:
     from ._flax import FromLinen as FromLinen

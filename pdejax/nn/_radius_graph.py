@@ -66,7 +66,7 @@ def radius_graph(
     weights = np.ones(len(sources)) if weights is None else np.asarray(weights, np.float64).reshape(-1)
     index, live = _balls(targets, sources, radius, domain, most)
     offset = sources[index] - targets[:, None]
-    periods = _periods(domain)
+    periods = periods_of(domain)
     offset -= periods * np.rint(offset / np.where(periods > 0, periods, 1))
     share = weights[index] * live
     total = share.sum(1, keepdims=True)
@@ -83,9 +83,9 @@ def _balls(
         lists = [np.arange(len(sources))] * len(targets)
     else:
         # A grain more, so that rounding does not decide on nodes of a grid that lie at the distance itself.
-        reach, periods = radius * (1 + 1e-9), _periods(domain)
-        tree = KDTree(_wrapped(sources, periods), boxsize=periods)
-        lists = tree.query_ball_point(_wrapped(targets, periods), reach, return_sorted=True)
+        reach, periods = radius * (1 + 1e-9), periods_of(domain)
+        tree = KDTree(wrapped(sources, periods), boxsize=periods)
+        lists = tree.query_ball_point(wrapped(targets, periods), reach, return_sorted=True)
     counts = np.array([len(found) for found in lists])
     if most is None:
         most = max(int(counts.max()), 1)
@@ -100,12 +100,12 @@ def _balls(
     return index, live
 
 
-def _periods(domain: Grid) -> np.ndarray:
+def periods_of(domain: Grid) -> np.ndarray:
     """The lengths of the periodic axes, zero for the others."""
     return np.array([axis.length if wraps(axis) else 0.0 for axis in domain.axes])
 
 
-def _wrapped(points: np.ndarray, periods: np.ndarray) -> np.ndarray:
+def wrapped(points: np.ndarray, periods: np.ndarray) -> np.ndarray:
     """The points in `[0, period)` along periodic axes."""
     inside = np.mod(points, np.where(periods > 0, periods, 1))
     # What lies a rounding error below zero comes out at the period itself.

@@ -73,7 +73,7 @@ class GNO(eqx.Module):
         weights: Float[np.ndarray | Array, " n"] | None = None,
     ) -> Float[Array, "out n"]:
         """The output at a cloud of points from the input there, with quadrature weights of the points, equal by
-        default. `domain` is a grid whose axes contain the points; its nodes do not count.
+        default (see `nn.voronoi_weights`). `domain` is a grid whose axes contain the points; its nodes do not count.
         """
         graph = radius_graph(points, self.integral.radius, domain, weights=weights)
         return self.on_graph(values, points, graph, domain)
