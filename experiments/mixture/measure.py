@@ -51,12 +51,15 @@ if __name__ == "__main__":
         print(f"{what}, over one expert:", *(each / each[0]).astype(float).round(3).tolist(), flush=True)
         print(f"{what}, means of the seeds:", each.mean(axis=1).round(5).tolist())
         print(f"{what}, over one FNO of width 32: {(statistic(last, axis=1) / statistic(wide, axis=1)).round(3)}")
-        left.loglog(EXPERTS, each.mean(axis=1), f"C0{style}", label=what)
-        left.loglog(EXPERTS, each, "C0.")
-        left.axhline(statistic(wide, axis=1).mean(), color="k", ls=style, lw=0.8, label=f"one of width 32, {what}")
+        left.loglog(EXPERTS, 100 * each.mean(axis=1), f"C0{style}", label=what)
+        left.loglog(EXPERTS, 100 * each, "C0.")
+        left.axhline(
+            100 * statistic(wide, axis=1).mean(), color="k", ls=style, lw=0.8, label=f"one of width 32, {what}"
+        )
     left.set_xticks(EXPERTS, map(str, EXPERTS))
+    left.set_yticks((0.3, 0.5, 1, 2, 4), ("0.3", "0.5", "1", "2", "4"))
     left.minorticks_off()
-    left.set(xlabel="experts of width 8", ylabel="relative L2 error")
+    left.set(xlabel="experts of width 8", ylabel="relative L2 error, %")
     left.legend(fontsize="x-small")
     depth = np.stack([depths(m.router) for m in found[EXPERTS[-1]][1]])
     edges = np.quantile(depth, np.linspace(0, 1, 6))
@@ -64,6 +67,10 @@ if __name__ == "__main__":
         some = (depth >= low) & (depth <= high)
         mean, most = last[some].mean(), last[some].max()
         print(f"depth {low:.2f} to {high:.2f}: mean {mean:.5f} largest {most:.4f}")
-        right.semilogy(depth[some].mean(), mean, "C0o", depth[some].mean(), most, "C1o")
-    right.set(xlabel="depth in the cell (0 border, 1 prototype)", ylabel="error of 16 experts: mean and largest")
+        right.plot(depth[some].mean(), 100 * mean, "C0o", depth[some].mean(), 100 * most, "C1o")
+    right.set(
+        xlabel="depth in the cell (0 border, 1 prototype)",
+        ylabel="error of 16 experts, mean and largest, %",
+        ylim=(0, None),
+    )
     figure.savefig(Path(__file__).parent / "errors.png", dpi=100)
