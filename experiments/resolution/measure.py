@@ -22,14 +22,15 @@ labels = {
     "resampled": "the same, fields resampled to 32 x 32",
     "scaled": "U-Net, kernels of fixed length",
     "wide": "U-Net, kernels of twice that length",
+    "widest": "U-Net, kernels of three times that length",
     "fno": "FNO",
 }
 errors = {name: [] for name in labels}
 for name in labels:
-    for path in sorted(folder.glob(f"{name}/*/model.eqx")):
+    for path in sorted((folder / name).rglob("model.eqx")):
         found = json.loads(path.with_name("evaluation.json").read_text())["tests"]
         errors[name].append([test["metrics"]["relative_l2"]["mean"] for test in found])
-for path in sorted(folder.glob("fixed/*/model.eqx")):
+for path in sorted((folder / "fixed").rglob("model.eqx")):
     model = AtResolution(load_model(path), (32, 32))
     errors["resampled"].append([evaluate(model, d, batch_size=25).errors["relative_l2"].mean() for d in tests.values()])
 
@@ -37,13 +38,14 @@ figure, axes = plt.subplots(figsize=(5.2, 3.3))
 for i, (name, rows) in enumerate((name, np.array(rows, float)) for name, rows in errors.items() if rows):
     ratios = np.round(rows[:, 1:] / rows[:, :1], 3).tolist()
     print(name, json.dumps({"errors on 32, 64, 128": np.round(rows, 4).tolist(), "over that on 32": ratios}))
-    lines = axes.loglog(list(tests), rows.T, "o-", color=f"C{i}", markersize=4)
+    lines = axes.loglog(list(tests)[: rows.shape[1]], rows.T, "o-", color=f"C{i}", markersize=4)
     lines[0].set_label(labels[name])
 axes.set_xticks(list(tests), [f"{n} x {n}" for n in tests])
 axes.minorticks_off()
 axes.set(xlabel="grid of the test; trained on 32 x 32", ylabel="mean relative L2 error")
 ticks = [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0) if axes.get_ylim()[0] < t < axes.get_ylim()[1]]
 axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
-axes.legend(fontsize=7)
+axes.legend(fontsize=7, loc="upper left")
+axes.set_ylim(0.006, 8)
 figure.tight_layout()
 figure.savefig(Path(__file__).parent / "errors.png", dpi=110)
