@@ -35,7 +35,8 @@ for i, (name, label) in enumerate(labels.items()):
         axes[1].loglog(steps, np.array(rollout["energy"]), color=f"C{i}", lw=1)
         k = np.array(rollout["wavenumbers"]) / (2 * np.pi)
         axes[2].loglog(k[1:], np.array(rollout["spectrum"]["prediction"])[1:], color=f"C{i}", lw=1)
-    axes[1].plot([], [], color=f"C{i}", label=label)
+    if (folder / name).is_dir():
+        axes[1].plot([], [], color=f"C{i}", label=label)
 axes[2].loglog(k[1:], np.array(rollout["spectrum"]["truth"])[1:], "k", lw=1.5)
 axes[1].plot([], [], "k", label="truth")
 axes[0].axhline(1, color="0.7", lw=0.8)

@@ -11,7 +11,7 @@ from pdejax.experiment._compose import compose
 from pdejax.experiment._errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-PARTS = ("model", "optimizer", "precision", "zoo")
+PARTS = ("loss", "model", "optimizer", "precision", "zoo")
 # What lies deeper is a part of one study's runs.
 SHALLOW = sorted([*CONFIGS.glob("*.yaml"), *CONFIGS.glob("*/*.yaml")])
 RUNS = [path for path in SHALLOW if path.parent.name not in PARTS]

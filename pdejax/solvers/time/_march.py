@@ -11,6 +11,7 @@ from ...fields import GridField
 from .._method import Options
 from .._problem import EvolutionProblem
 from .._solution import RESULTS, Solution, Stats
+from ._system import back_on
 
 
 class March(eqx.Module):
@@ -124,8 +125,7 @@ def march(
     last, ended = options.adjoint.finish(lambda s, i: scheme.step(s, time(i), i), last, jnp.asarray(total))
 
     def value(v: Array) -> GridField:
-        u, grid = scheme.field(v), problem.u0.grid
-        return (u.with_grid(grid) if u.grid.same_nodes(grid) else u.resample(grid)).as_values()
+        return back_on(scheme.field(v), problem.u0.grid)
 
     if plan.saved is None:
         out, ts = value(scheme.value(last)), None

@@ -6,12 +6,12 @@ from jaxtyping import Array
 
 from ...equations import AbstractEvolution
 from ...fields import GridField
-from ...grids import Grid, Uniform
+from ...grids import Uniform
 from .._problem import EvolutionProblem, has_boundary_data
 from ._exponential import phi
 from ._linear_part import linear_part
 from ._stepper import blank
-from ._system import ModalSystem, on_grid, working_grid
+from ._system import ModalSystem, back_on, on_grid, working_grid
 
 
 def mild_image(equation: AbstractEvolution, history: GridField, start: GridField, *, dealias: float = 1.5) -> GridField:
@@ -27,7 +27,8 @@ def mild_image(equation: AbstractEvolution, history: GridField, start: GridField
     **Shapes:** `history` `(channels, nt, *n)` on `("t", *space)`, its axis `"t"` a `Uniform` one whose first node is
     the time of `start`, `(channels, *n)` on `space`; result like `history`.
 
-    **Raises** `ValueError` for other axes, and what exponential steppers (`ETDRK4`) raise for equation and grid.
+    **Raises** `ValueError` for other axes or a start on other nodes, and what exponential steppers (`ETDRK4`) raise for
+    equation and grid.
 
     Source: Duhamel's principle; mild solutions in Pazy 1983, Semigroups of linear operators, chapter 6; the weights are
     the collocation at both ends of Hochbruck & Ostermann 2010, Exponential integrators, section 2.2.
@@ -39,6 +40,11 @@ def mild_image(equation: AbstractEvolution, history: GridField, start: GridField
             f"begin with those of its start, got coordinates {names} with {times!r}; write Uniform(51) for the times."
         )
     space, dt = history.grid.without("t"), times.spacing
+    if not space.same_nodes(start.grid):
+        raise ValueError(
+            f"the history lies on {space} and its start on {start.grid}; "
+            "write start.resample(history.grid.without('t'))."
+        )
     grid = working_grid(space, dealias)
     problem = EvolutionProblem(equation, start, t0=times.start, t1=times.start + times.length)
 
@@ -51,7 +57,8 @@ def mild_image(equation: AbstractEvolution, history: GridField, start: GridField
     damping = linear.damping()
     tables = damping.exponentials(dt, weights)
     frames = jnp.moveaxis(history.values, 1, 0)
-    whole, damped, nonlinear = linear.product(), damping.product(), system(start.values).nonlinear()
+    first, whole, damped = system(start.values), linear.product(), damping.product()
+    nonlinear = first.nonlinear()
 
     def rate(values: Array, t: Array) -> Array:
         v = system(values).start()
@@ -64,11 +71,6 @@ def mild_image(equation: AbstractEvolution, history: GridField, start: GridField
         v = tables["exp"](v) + source
         return v, v
 
-    first = system(start.values)
     _, later = jax.lax.scan(step, first.start(), sources)
-    values = jax.vmap(lambda v: _on(first.field(v), space).values)(later)
+    values = jax.vmap(lambda v: back_on(first.field(v), space).values)(later)
     return history.with_values(jnp.concatenate([start.values[:, None], jnp.moveaxis(values, 0, 1)], axis=1))
-
-
-def _on(u: GridField, grid: Grid) -> GridField:
-    return u.with_grid(grid) if u.grid.same_nodes(grid) else u.resample(grid)

@@ -84,6 +84,11 @@ class NodalSystem(eqx.Module):
         return grid.forward(jnp.where(free, values, jnp.zeros((), values.dtype)))
 
 
+def back_on(u: GridField, grid: Grid) -> GridField:
+    """A field of the working grid on the grid of the user, as node values."""
+    return (u.with_grid(grid) if u.grid.same_nodes(grid) else u.resample(grid)).as_values()
+
+
 def imposed(u: GridField, grid: Grid) -> GridField:
     """The field on `grid` with its nodes at Dirichlet ends set to the given values."""
     values = u.values

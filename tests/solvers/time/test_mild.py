@@ -77,6 +77,9 @@ def test_times_must_be_those_of_a_history():
             mild_image(Diffusion(0.1), u, start)
     with pytest.raises(ValueError, match="history on"):
         mild_image(Diffusion(0.1), start, start)
+    u = pj.GridField(jnp.ones((1, 5, 12)), pj.Grid(t=pj.Uniform(5), x=pj.Fourier(12, length=1.0)))
+    with pytest.raises(ValueError, match="resample"):
+        mild_image(Diffusion(0.1), u, start)
 
 
 def test_growth_of_modes_is_not_in_the_exponential():
